@@ -1,0 +1,5 @@
+"""python -m live"""
+
+from live.cli import app
+
+app(prog_name="live")

@@ -1,0 +1,197 @@
+"""An entry as the messages that readers get, each encoded once per wire variant, whatever the number of readers.
+
+An entry may have several parts: an update goes to the pages of its story, and moves the story's card on the front
+and section pages. A reader of both gets two messages with one cursor; all but the last say `more`, so that no
+reader's cursor ever stands between the parts.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from live.model import (
+    Cursor,
+    Entry,
+    Event,
+    Notice,
+    NoticeChanged,
+    Promo,
+    PromoChanged,
+    StoryPublished,
+    StoryWithdrawn,
+    Update,
+    UpdatePublished,
+    UpdateRetracted,
+    slugify,
+)
+from live.render import card_fragment, notice_fragment, promo_fragment, rfc3339, story_fragment, update_fragment
+
+Form = Literal["html", "json"]
+Wire = Literal["ws", "sse"]
+Message = dict[str, Any]
+
+
+class Variant(NamedTuple):
+    """What a reader's messages look like: fragments or fields, WebSocket messages or server-sent events."""
+
+    form: Form
+    wire: Wire
+
+
+class Part(NamedTuple):
+    """What one entry means to the readers of some topics. Exactly one of `html`, `item` goes out, or neither."""
+
+    topics: tuple[str, ...]
+    fields: Message
+    html: Callable[[], str] | None = None
+    item: Callable[[], Message] | None = None
+
+
+class Frames:
+    """One entry, ready for every kind of reader; encodings are made on first use and kept."""
+
+    __slots__ = ("_encoded", "_parts", "cursor", "event")
+
+    def __init__(self, entry: Entry) -> None:
+        self.cursor = entry.cursor
+        self.event = entry.event
+        self._parts = tuple(parts_of(entry.event)) if entry.event else ()
+        self._encoded: dict[tuple[tuple[tuple[int, str], ...], Variant], tuple[str, ...]] = {}
+
+    @property
+    def topics(self) -> frozenset[str]:
+        """Every topic that the entry concerns."""
+        return frozenset(topic for part in self._parts for topic in part.topics)
+
+    def encoded(self, topics: frozenset[str], variant: Variant) -> tuple[str, ...]:
+        """The messages for a reader of these topics, in order; none when the entry does not concern them."""
+        matched = tuple(self._matching(topics))
+        if not matched:
+            return ()
+        key = (matched, variant)
+        if key not in self._encoded:
+            self._encoded[key] = tuple(self._encode(matched, variant))
+        return self._encoded[key]
+
+    def withdraw(self) -> None:
+        """Forgets the text, since the newsroom withdrew it; only the entry's place remains."""
+        self.event = None
+        self._parts = ()
+        self._encoded.clear()
+
+    def _matching(self, topics: frozenset[str]) -> Iterator[tuple[int, str]]:
+        for number, part in enumerate(self._parts):
+            for topic in part.topics:
+                if topic in topics:
+                    yield number, topic
+                    break
+
+    def _encode(self, matched: tuple[tuple[int, str], ...], variant: Variant) -> Iterator[str]:
+        assert self.event is not None
+        for count, (number, topic) in enumerate(matched, 1):
+            part = self._parts[number]
+            message = {"type": part.fields["type"], "id": str(self.cursor), "topic": topic}
+            message |= {"at": rfc3339(self.event.at), **part.fields}
+            if count < len(matched):
+                message["more"] = True
+            if variant.form == "html" and part.html:
+                message["html"] = part.html()
+            if variant.form == "json" and part.item:
+                message["item"] = part.item()
+            yield encode(message, variant.wire)
+
+
+def encode(message: Message, wire: Wire) -> str:
+    """One message on the wire.
+
+    A server-sent event has an `id:` line only where the cursor moves, since browsers resume from the last they saw.
+    """
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
+    if wire == "ws":
+        return text
+    id_line = f"id: {message['id']}\n" if "id" in message and not message.get("more") else ""
+    return f"{id_line}data: {text}\n\n"
+
+
+def hello(cursor: Cursor, moment: datetime) -> Message:
+    """The first message: where the reader stands, and what the time is."""
+    return {"type": "hello", "id": str(cursor), "now": rfc3339(moment)}
+
+
+def tick(cursor: Cursor, moment: datetime) -> Message:
+    """The heartbeat, and the clock that the tickers on a page run on."""
+    return {"type": "tick", "id": str(cursor), "now": rfc3339(moment)}
+
+
+def reset(cursor: Cursor) -> Message:
+    """The reader's cursor is lost: take a fresh snapshot."""
+    return {"type": "reset", "id": str(cursor)}
+
+
+def notice_in_force(cursor: Cursor, notice: Notice | None, moment: datetime, form: Form) -> Message:
+    """The breaking notice of this moment, for a reader who joins; without one, it clears what a page may still show."""
+    part = _notice_part(notice)
+    message = {**part.fields, "id": str(cursor), "topic": "breaking"}
+    message["at"] = rfc3339(notice.first_created if notice else moment)
+    if form == "html" and part.html:
+        message["html"] = part.html()
+    if form == "json" and part.item:
+        message["item"] = part.item()
+    return message
+
+
+def parts_of(event: Event) -> Iterator[Part]:
+    """What an event means to the readers of which topics."""
+    match event:
+        case StoryPublished():
+            yield from _story_parts(event)
+        case StoryWithdrawn(slug=slug, version=version):
+            fields = {"type": "story", "story": slug, "version": version, "gone": True}
+            yield Part((f"story/{slug}",), fields)
+            yield Part(_streams(event.sections), fields)
+        case UpdatePublished(update=update, card=card):
+            yield _update_part(event.type, update)
+            if card:
+                fields = {"type": "story", "story": card.slug, "version": card.version}
+                yield Part(_streams(card.sections), fields, lambda: card_fragment(card), card.public)
+        case UpdateRetracted(update=update):
+            yield _update_part("retraction", update)
+        case NoticeChanged(notice=notice):
+            yield _notice_part(notice)
+        case PromoChanged(promo=promo):
+            yield _promo_part(promo)
+
+
+def _story_parts(event: StoryPublished) -> Iterator[Part]:
+    story, card = event.story, event.card
+    fields = {"type": "story", "story": story.slug, "version": story.version}
+    yield Part((f"story/{story.slug}",), fields, lambda: story_fragment(story), story.public)
+    yield Part(_streams(story.sections), fields, lambda: card_fragment(card), card.public)
+    if event.left:
+        yield Part(tuple(f"section/{slugify(name)}" for name in event.left), {**fields, "gone": True})
+
+
+def _update_part(kind: str, update: Update) -> Part:
+    fields = {
+        "type": kind, "story": update.story, "update": update.id, "version": update.version,
+        "created": rfc3339(update.first_created), "pinned": update.pinned,
+    }  # fmt: skip
+    return Part((f"story/{update.story}",), fields, lambda: update_fragment(update), update.public)
+
+
+def _notice_part(notice: Notice | None) -> Part:
+    if notice is None:
+        return Part(("breaking",), {"type": "notice"})
+    return Part(("breaking",), {"type": "notice"}, lambda: notice_fragment(notice), notice.public)
+
+
+def _promo_part(promo: Promo | None) -> Part:
+    if promo is None:
+        return Part(("breaking",), {"type": "promo"})
+    return Part(("breaking",), {"type": "promo"}, lambda: promo_fragment(promo), promo.public)
+
+
+def _streams(sections: tuple[str, ...]) -> tuple[str, ...]:
+    """The topics of the pages on which a story of these sections is listed."""
+    return ("front", *(f"section/{slugify(name)}" for name in sections))

@@ -1,0 +1,63 @@
+"""The recent entries that a process keeps in memory, so that readers resume without asking the journal."""
+
+from collections import deque
+from collections.abc import Iterator
+from itertools import islice
+
+from live.fanout.frames import Frames
+from live.model import Cursor, StoryPublished, StoryWithdrawn, UpdatePublished, UpdateRetracted
+
+
+class Ring:
+    """The last `size` entries, in order. `floor` is the cursor before the oldest of them."""
+
+    __slots__ = ("_first", "_number", "_size", "entries", "floor")
+
+    def __init__(self, size: int, floor: Cursor) -> None:
+        self._size = size
+        self.clear(floor)
+
+    def clear(self, floor: Cursor) -> None:
+        """Forgets every entry; the next one follows `floor`."""
+        self.entries: deque[Frames] = deque()
+        self.floor = floor
+        self._first = 0  # running number of the oldest entry
+        self._number: dict[Cursor, int] = {}  # running number of each entry
+
+    @property
+    def position(self) -> Cursor:
+        """The cursor of the newest entry."""
+        return self.entries[-1].cursor if self.entries else self.floor
+
+    def add(self, frames: Frames) -> None:
+        """Takes the next entry, and lets go of the oldest if need be."""
+        if len(self.entries) == self._size:
+            oldest = self.entries.popleft()
+            del self._number[oldest.cursor]
+            self.floor = oldest.cursor
+            self._first += 1
+        self._number[frames.cursor] = self._first + len(self.entries)
+        self.entries.append(frames)
+
+    def holds(self, cursor: Cursor) -> bool:
+        """Whether everything after this cursor is here."""
+        return cursor == self.floor or cursor in self._number
+
+    def after(self, cursor: Cursor) -> Iterator[Frames]:
+        """The entries after a cursor that `holds` is true of."""
+        start = 0 if cursor == self.floor else self._number[cursor] - self._first + 1
+        return islice(self.entries, start, None)
+
+    def withdraw(self, gone: UpdateRetracted | StoryWithdrawn) -> None:
+        """Takes the text of what was withdrawn out of the entries kept here."""
+        for frames in self.entries:
+            match frames.event, gone:
+                case UpdatePublished(update=update), UpdateRetracted(update=retracted):
+                    if (update.story, update.id) == (retracted.story, retracted.id):
+                        frames.withdraw()
+                case StoryPublished(story=story), StoryWithdrawn(slug=slug):
+                    if story.slug == slug:
+                        frames.withdraw()
+                case UpdatePublished(update=update), StoryWithdrawn(slug=slug):
+                    if update.story == slug:
+                        frames.withdraw()

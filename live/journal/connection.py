@@ -1,0 +1,103 @@
+"""Reaching the Redis or Valkey server: clients with deadlines, and its errors turned into ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, ReadOnlyError, RedisError
+from redis.exceptions import TimeoutError as RedisTimeout
+
+from live.errors import ServerUnusable, SettingsError, Unavailable
+
+DEADLINE = 5.0
+"""Seconds after which a command without an answer counts as failed."""
+OLDEST = (7, 0)
+WAITAOF_SINCE = (7, 2)
+Durability = Literal["auto", "fsync", "memory"]
+UNREACHABLE = (ConnectionError, RedisTimeout, BusyLoadingError, ReadOnlyError, OSError)
+
+
+def connect(url: str, deadline: float = DEADLINE) -> Redis:
+    """A client of the server at `url`; nothing is sent yet.
+
+    Raises:
+        SettingsError: the URL is not one the client understands.
+    """
+    try:
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=32, timeout=deadline, socket_timeout=deadline, socket_connect_timeout=2.0,
+            decode_responses=True,
+        )  # fmt: skip
+    except ValueError as error:
+        raise SettingsError(f"LIVE_REDIS_URL is wrong: {error}") from None
+    return Redis.from_pool(pool)
+
+
+@contextmanager
+def reaching() -> Iterator[None]:
+    """Turns a server that is away, loading, read-only or full into Unavailable (503)."""
+    try:
+        yield
+    except UNREACHABLE as error:
+        raise Unavailable() from error
+    except RedisError as error:
+        if str(error).startswith(("OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN")):
+            raise Unavailable() from error
+        raise
+
+
+async def require_usable(client: Redis, url: str) -> None:
+    """Makes sure that the server answers and is new enough.
+
+    Raises:
+        ServerUnusable: it does not, or is not; says what to do.
+    """
+    try:
+        server = await client.info("server")
+    except AuthenticationError as error:
+        raise ServerUnusable(f"The Redis server at {without_password(url)} refused the password: {error}.") from None
+    except (RedisError, OSError) as error:
+        raise ServerUnusable(
+            f"The Redis server at {without_password(url)} cannot be reached ({error}); "
+            "start it, correct LIVE_REDIS_URL, or unset that to use the embedded server."
+        ) from None
+    if version_of(server) < OLDEST:
+        raise ServerUnusable(
+            f"The Redis server is version {server['redis_version']}; Live needs Redis 7.0 or newer, or Valkey."
+        )
+
+
+async def waits_for_disk(client: Redis, durability: Durability) -> bool:
+    """Whether a writer has to ask the server (WAITAOF) to know that a write is on disk.
+
+    Raises:
+        SettingsError: 'fsync' is asked for, and the server keeps no append-only file or cannot be asked.
+    """
+    if durability == "memory":
+        return False
+    persistent = bool((await client.info("persistence")).get("aof_enabled"))
+    can_be_asked = persistent and version_of(await client.info("server")) >= WAITAOF_SINCE
+    if durability == "fsync" and not can_be_asked:
+        raise SettingsError(
+            "LIVE_DURABILITY is 'fsync', but the Redis server keeps no append-only file or has no WAITAOF (7.2); "
+            "turn 'appendonly' on there, or set LIVE_DURABILITY=auto."
+        )
+    if not can_be_asked:
+        return False
+    try:
+        always = (await client.config_get("appendfsync")).get("appendfsync") == "always"
+    except RedisError:  # managed servers often hide CONFIG
+        always = False
+    return not always  # such a server answers only after its fsync anyway
+
+
+def version_of(server: dict[str, Any]) -> tuple[int, ...]:
+    """The (Redis) version in the answer to INFO server, as far as it matters: major, minor."""
+    return tuple(int(part) for part in str(server["redis_version"]).split(".")[:2])
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown: what stands before an @ is left out."""
+    scheme, _, rest = url.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

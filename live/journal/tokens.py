@@ -1,0 +1,87 @@
+"""Editors' tokens: made, listed, revoked, recognised. Only their hashes are stored.
+
+A token is `live_<id>_<secret>`. The secret has 256 bits of chance, so one SHA-256 is enough to keep it (slow hashes
+are for what people choose).
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from typing import Literal
+
+from redis.asyncio import Redis
+
+from live.journal.connection import reaching
+from live.journal.keys import TOKENS, Keys
+from live.model import Frozen, Line, Moment, now
+
+Role = Literal["reporter", "editor", "admin"]
+RANK: dict[Role, int] = {"reporter": 1, "editor": 2, "admin": 3}
+SHAPE = re.compile(r"live_([0-9a-f]{12})_([0-9A-Za-z_-]{43})", re.ASCII)
+
+
+class Token(Frozen):
+    """A token as stored: who holds it and what they may do."""
+
+    id: str
+    name: Line
+    role: Role
+    hash: str
+    created: Moment
+    revoked: Moment | None = None
+
+    def may(self, role: Role) -> bool:
+        """Whether its holder has this role or a higher one."""
+        return RANK[self.role] >= RANK[role]
+
+
+class Tokens:
+    """The tokens of one site. Every method raises Unavailable when the server cannot be reached."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self._client = client
+        self._key = keys.of(TOKENS)
+
+    async def create(self, name: str, role: Role) -> tuple[Token, str]:
+        """A new token and its text, which is nowhere kept."""
+        secret = secrets.token_urlsafe(32)
+        token = Token(id=secrets.token_hex(6), name=name, role=role, hash=_hash(secret), created=now())
+        with reaching():
+            await self._client.hset(self._key, token.id, token.model_dump_json(by_alias=True))
+        return token, f"live_{token.id}_{secret}"
+
+    async def all(self) -> list[Token]:
+        """All tokens ever made, the oldest first."""
+        with reaching():
+            records = await self._client.hvals(self._key)
+        return sorted((Token.model_validate_json(record) for record in records), key=lambda token: token.created)
+
+    async def revoke(self, token_id: str) -> Token | None:
+        """The token, from now on refused; None if there is no such token."""
+        token = await self._get(token_id)
+        if token is None:
+            return None
+        token = token.model_copy(update={"revoked": token.revoked or now()})
+        with reaching():
+            await self._client.hset(self._key, token.id, token.model_dump_json(by_alias=True))
+        return token
+
+    async def recognise(self, text: str) -> Token | None:
+        """The token with this text, unless it is unknown or revoked."""
+        parts = SHAPE.fullmatch(text)
+        if not parts:
+            return None
+        token = await self._get(parts[1])
+        if token is None or not hmac.compare_digest(token.hash, _hash(parts[2])) or token.revoked:
+            return None
+        return token
+
+    async def _get(self, token_id: str) -> Token | None:
+        with reaching():
+            record = await self._client.hget(self._key, token_id)
+        return Token.model_validate_json(record) if record else None
+
+
+def _hash(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,171 @@
+"""Running the server: the embedded Valkey, the demo stories, uvicorn and its workers, and what is printed."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import typer
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from live import demo
+from live.errors import ServerUnusable
+from live.journal import Journal, Keys, State
+from live.journal.connection import connect, require_usable
+from live.journal.embedded import embedded
+from live.journal.tokens import Tokens
+from live.settings import Settings
+
+READY_SECONDS = 30.0
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
+}
+
+
+def serve(settings: Settings) -> None:
+    """Serves until a signal. Raises ServerUnusable or SettingsError when it cannot start."""
+    signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped, whenever the signal comes
+    listener = listen(settings.host, settings.port)
+    with listener, _server(settings) as url:
+        settings = settings.model_copy(update={"redis_url": url, "port": listener.getsockname()[1]})
+        story, token = asyncio.run(_prepare(settings))
+        _export(settings)
+        threading.Thread(target=_announce, args=(settings, story, token), daemon=True).start()
+        config = uvicorn.Config(
+            "live.app:create", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
+            ws="websockets-sansio", ws_max_size=4096, log_config=LOGGING, access_log=False, server_header=False,
+            forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=2,
+        )  # fmt: skip
+        try:
+            _run(config, listener)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _run(config: uvicorn.Config, listener: socket.socket) -> None:
+    if config.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+        return
+    server = uvicorn.Server(config)
+    server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)
+
+
+def _leave(*_: object) -> NoReturn:
+    sys.exit(0)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket bound to the address. Raises ServerUnusable when it is taken or not ours."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        raise ServerUnusable(
+            f"Cannot listen on {host} port {port} ({error.strerror}); choose others with --host and --port."
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+@contextmanager
+def _server(settings: Settings) -> Iterator[str]:
+    if settings.redis_url is not None:
+        yield settings.redis_url
+        return
+    with embedded(settings.data_dir) as url:
+        yield url
+
+
+async def _prepare(settings: Settings) -> tuple[str, str]:
+    """Makes sure of the server, and fills an empty site with the demo; returns a story's slug and the demo's token."""
+    assert settings.redis_url
+    client = connect(settings.redis_url)
+    try:
+        await require_usable(client, settings.redis_url)
+        keys = Keys(settings.site)
+        state = State(client, keys)
+        token = ""
+        if settings.demo:
+            await demo.fill(Journal(client, keys, retention=settings.retention), state)
+            token = await _demo_token(settings, Tokens(client, keys))
+        cards = await state.cards("front", 1)
+        return cards[0].slug if cards else "", token
+    finally:
+        await client.aclose()
+
+
+def token_file(settings: Settings) -> Path:
+    """Where the demo's token is kept for `live post` and `live demo`, readable by its owner only."""
+    return settings.data_dir / "demo-token"
+
+
+async def _demo_token(settings: Settings, tokens: Tokens) -> str:
+    """An admin's token to try things out with: the one that is kept, if it is still in force, else a new one."""
+    path = token_file(settings)
+    if path.is_file() and await tokens.recognise(kept := path.read_text().strip()):
+        return kept
+    _, text = await tokens.create("demo", "admin")
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text + "\n")
+    return text
+
+
+def _export(settings: Settings) -> None:
+    """Hands the settings to the worker processes, which read them from the environment."""
+    for name, value in settings.model_dump(mode="json", exclude_none=True).items():
+        text = ",".join(value) if isinstance(value, list) else str(value)
+        os.environ[f"LIVE_{name.upper()}"] = text
+
+
+def reachable(host: str) -> str:
+    """An address that reaches a server which listens on `host`, as it stands in a URL."""
+    if host in ("0.0.0.0", "::"):
+        return "127.0.0.1"
+    return f"[{host}]" if ":" in host else host
+
+
+def _announce(settings: Settings, story: str, token: str) -> None:
+    """Once the server answers, prints where to look and how to post."""
+    base = f"http://{reachable(settings.host)}:{settings.port}"
+    with httpx.Client(transport=httpx.HTTPTransport(retries=100)) as client:
+        try:
+            client.get(f"{base}/livez", timeout=READY_SECONDS)
+        except httpx.HTTPError:
+            return
+    lines = [f"Front page  {base}/"]
+    if story:
+        lines.append(f"A story     {base}/story/{story}")
+    if token and story:
+        lines += [
+            "",
+            "Post a first update, and watch it appear there:",
+            "",
+            f"  curl {base}/api/stories/{story}/updates \\",
+            f"    -H 'Authorization: Bearer {token}' \\",
+            "    -H 'Content-Type: application/json' \\",
+            """    -d '{"headline": "Hello", "body": "**What is new:** this update."}'""",
+            "",
+            "Or let a whole night play:  .venv/bin/live demo" if sys.prefix.endswith(".venv") else
+            "Or let a whole night play:  live demo",
+        ]  # fmt: skip
+    else:
+        lines.append("Make a token to post with:  live token create --name NAME --role editor")
+    typer.echo("\n".join(["", *lines, "", "Stop with Ctrl-C."]))

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
+from itertools import cycle
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
@@ -20,7 +21,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from live import model
 from live.errors import Problem, SettingsError
-from live.fanout import Hub
+from live.fanout import CloseCode, Hub
 from live.journal import Journal, Keys, Rewound, State
 from live.journal.connection import connect, require_usable, waits_for_disk
 from live.journal.tokens import Tokens
@@ -35,6 +36,7 @@ from live.web.problems import as_problem, problem_json, problem_page, wants_page
 from live.web.stream import Stream
 
 log = logging.getLogger("live")
+TICK_SHARES = 10
 
 
 class Node:
@@ -69,7 +71,6 @@ class Node:
                 self.hub.rewind(item.cursor, await self.state.notice())
             else:
                 self._publish(item)
-            await self.hub.moved()
 
     def _publish(self, entry: model.Entry) -> None:
         frames = self.hub.publish(entry)
@@ -80,10 +81,10 @@ class Node:
                 self.pages.cache.invalidate(frames.topics)
 
     async def tick(self) -> None:
-        """Sends the heartbeat at its interval, for ever."""
-        while True:
-            await asyncio.sleep(self.settings.tick_seconds)
-            self.hub.tick()
+        """Sends the heartbeat, for ever: to a share of the readers at a time, spread over its interval."""
+        for share in cycle(range(TICK_SHARES)):
+            await asyncio.sleep(self.settings.tick_seconds / TICK_SHARES)
+            self.hub.tick(share, TICK_SHARES)
 
 
 def create(settings: Settings | None = None) -> Starlette:
@@ -107,6 +108,7 @@ def create(settings: Settings | None = None) -> Starlette:
         try:
             yield
         finally:
+            node.hub.close_all(CloseCode.RESTART)
             for task in tasks:
                 task.cancel()
                 with suppress(asyncio.CancelledError):
@@ -135,11 +137,11 @@ async def watched(work: Callable[[], Awaitable[None]], name: str) -> None:
 def routes(node: Node) -> list[BaseRoute]:
     """Every address of the server."""
     return [
+        WebSocketRoute("/stream", node.stream),  # first: it is asked for most
+        Route("/stream", node.stream, methods=["GET"]),
         Route("/", node.pages.front),
         Route("/section/{section}", node.pages.section),
         Route("/story/{slug}", node.pages.story),
-        WebSocketRoute("/stream", node.stream.websocket),
-        Route("/stream", node.stream.events),
         *api_routes(node.operator),
         Mount("/static/{digest}", LastingFiles(node.layout)),
         Route("/livez", alive),

@@ -358,7 +358,7 @@ class NoticeChanged(Frozen):
 
     type: Literal["notice"] = "notice"
     at: Moment
-    notice: Notice | None
+    notice: Notice | None = None
 
 
 class PromoChanged(Frozen):
@@ -366,7 +366,7 @@ class PromoChanged(Frozen):
 
     type: Literal["promo"] = "promo"
     at: Moment
-    promo: Promo | None
+    promo: Promo | None = None
 
 
 Event = Annotated[

@@ -18,6 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from live import demo
 from live.errors import ServerUnusable
+from live.fanout import HTTPProtocol, WebSocketProtocol
 from live.journal import Journal, Keys, State
 from live.journal.connection import connect, require_usable
 from live.journal.embedded import embedded
@@ -45,7 +46,8 @@ def serve(settings: Settings) -> None:
         threading.Thread(target=_announce, args=(settings, story, token), daemon=True).start()
         config = uvicorn.Config(
             "live.app:create", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
-            ws="websockets-sansio", ws_max_size=4096, log_config=LOGGING, access_log=False, server_header=False,
+            http=HTTPProtocol, ws=WebSocketProtocol, ws_max_size=4096,
+            log_config=LOGGING, access_log=False, server_header=False,
             forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=2,
         )  # fmt: skip
         try:

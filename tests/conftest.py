@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -69,7 +70,8 @@ def make_token(url: str, site: str, role: Role) -> str:
         await client.aclose()
         return text
 
-    return asyncio.run(create())
+    with ThreadPoolExecutor() as thread:  # this one's loop may be Playwright's
+        return thread.submit(lambda: asyncio.run(create())).result()
 
 
 def editor_of(node: Node, token: str) -> httpx.Client:

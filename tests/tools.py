@@ -1,7 +1,7 @@
 """Programs that tests need beside Python packages: found, installed where we may, or named in a sentence.
 
-    python -m tests.tools                    makes sure of the browser and the clients
-    python -m tests.tools node ARGUMENTS     runs node (or npm), the system's or the one from the wheel
+python -m tests.tools                    makes sure of the browser and the clients
+python -m tests.tools node ARGUMENTS     runs node (or npm), the system's or the one from the wheel
 """
 
 import os

@@ -1,4 +1,4 @@
-"""An entry as the messages that readers get, each encoded once per wire variant, whatever the number of readers.
+"""An entry as the bytes that readers get, encoded once per wire variant, whatever the number of readers.
 
 An entry may have several parts: an update goes to the pages of its story, and moves the story's card on the front
 and section pages. A reader of both gets two messages with one cursor; all but the last say `more`, so that no
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from live.fanout.websocket import text_frame
 from live.model import (
     Cursor,
     Entry,
@@ -28,50 +29,69 @@ from live.model import (
 from live.render import card_fragment, notice_fragment, promo_fragment, rfc3339, story_fragment, update_fragment
 
 Form = Literal["html", "json"]
-Wire = Literal["ws", "sse"]
+Wire = Literal["ws", "deflated", "sse"]
 Message = dict[str, Any]
 
 
 class Variant(NamedTuple):
-    """What a reader's messages look like: fragments or fields, WebSocket messages or server-sent events."""
+    """What a reader's bytes look like: fragments or fields; in WebSocket frames, plain or compressed, or as events."""
 
     form: Form
     wire: Wire
 
 
 class Part(NamedTuple):
-    """What one entry means to the readers of some topics. Exactly one of `html`, `item` goes out, or neither."""
+    """What one entry means to the readers of some topics. Of `html` and `item` the one asked for goes out, if any."""
 
     topics: tuple[str, ...]
     fields: Message
     html: Callable[[], str] | None = None
     item: Callable[[], Message] | None = None
 
+    def content(self, form: Form) -> Message:
+        """The member of the message that holds the fragment or the fields."""
+        if form == "html":
+            return {"html": self.html()} if self.html else {}
+        return {"item": self.item()} if self.item else {}
+
+
+Matched = tuple[tuple[int, str], ...]
+"""Which parts go to a reader, each with the topic of the reader's that it goes out on."""
+
 
 class Frames:
-    """One entry, ready for every kind of reader; encodings are made on first use and kept."""
+    """One entry (and the cursor before it), ready for every kind of reader; encoded on first use, then kept."""
 
-    __slots__ = ("_encoded", "_parts", "cursor", "event")
+    __slots__ = ("_encoded", "_parts", "cursor", "event", "previous", "topics", "waiting")
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: Entry, previous: Cursor) -> None:
         self.cursor = entry.cursor
+        self.previous = previous
+        self.waiting = False
+        """Whether the hub has yet to begin sending it."""
         self.event = entry.event
         self._parts = tuple(parts_of(entry.event)) if entry.event else ()
-        self._encoded: dict[tuple[tuple[tuple[int, str], ...], Variant], tuple[str, ...]] = {}
+        self._encoded: dict[tuple[Matched, Variant, bool], bytes] = {}
+        self.topics = frozenset(topic for part in self._parts for topic in part.topics)
+        """Every topic that the entry concerned when it came."""
 
     @property
-    def topics(self) -> frozenset[str]:
-        """Every topic that the entry concerns."""
-        return frozenset(topic for part in self._parts for topic in part.topics)
+    def urgent(self) -> bool:
+        """Whether it goes ahead of routine entries that wait: what was wrong must go, what is breaking must come."""
+        return isinstance(self.event, UpdateRetracted | StoryWithdrawn | NoticeChanged)
 
-    def encoded(self, topics: frozenset[str], variant: Variant) -> tuple[str, ...]:
-        """The messages for a reader of these topics, in order; none when the entry does not concern them."""
+    def encoded(self, topics: frozenset[str], variant: Variant, *, ahead: bool = False) -> bytes:
+        """The bytes for a reader of these topics; none when the entry does not concern them.
+
+        With `ahead` they do not move the reader's cursor, since entries before this one are still to come.
+        """
         matched = tuple(self._matching(topics))
         if not matched:
-            return ()
-        key = (matched, variant)
+            return b""
+        key = (matched, variant, ahead)
         if key not in self._encoded:
-            self._encoded[key] = tuple(self._encode(matched, variant))
+            messages = self._messages(matched, variant.form, ahead)
+            self._encoded[key] = b"".join(encode(message, variant.wire) for message in messages)
         return self._encoded[key]
 
     def withdraw(self) -> None:
@@ -87,31 +107,27 @@ class Frames:
                     yield number, topic
                     break
 
-    def _encode(self, matched: tuple[tuple[int, str], ...], variant: Variant) -> Iterator[str]:
+    def _messages(self, matched: Matched, form: Form, ahead: bool) -> Iterator[Message]:
         assert self.event is not None
         for count, (number, topic) in enumerate(matched, 1):
             part = self._parts[number]
             message = {"type": part.fields["type"], "id": str(self.cursor), "topic": topic}
             message |= {"at": rfc3339(self.event.at), **part.fields}
-            if count < len(matched):
+            if ahead or count < len(matched):
                 message["more"] = True
-            if variant.form == "html" and part.html:
-                message["html"] = part.html()
-            if variant.form == "json" and part.item:
-                message["item"] = part.item()
-            yield encode(message, variant.wire)
+            yield message | part.content(form)
 
 
-def encode(message: Message, wire: Wire) -> str:
-    """One message on the wire.
+def encode(message: Message, wire: Wire) -> bytes:
+    """One message on the wire: a WebSocket frame, or a server-sent event (WHATWG HTML, 9.2).
 
-    A server-sent event has an `id:` line only where the cursor moves, since browsers resume from the last they saw.
+    An event has an `id:` line only where the cursor moves, since browsers resume from the last they saw.
     """
-    text = json.dumps(message, ensure_ascii=False, separators=(",", ":"))
-    if wire == "ws":
-        return text
-    id_line = f"id: {message['id']}\n" if "id" in message and not message.get("more") else ""
-    return f"{id_line}data: {text}\n\n"
+    text = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
+    if wire != "sse":
+        return text_frame(text, deflate=wire == "deflated")
+    moves = "id" in message and not message.get("more")
+    return (f"id: {message['id']}\n".encode() if moves else b"") + b"data: " + text + b"\n\n"
 
 
 def hello(cursor: Cursor, moment: datetime) -> Message:
@@ -130,15 +146,13 @@ def reset(cursor: Cursor) -> Message:
 
 
 def notice_in_force(cursor: Cursor, notice: Notice | None, moment: datetime, form: Form) -> Message:
-    """The breaking notice of this moment, for a reader who joins; without one, it clears what a page may still show."""
+    """The breaking notice of this moment, for a reader who joins; without one, it clears what a page may still show.
+
+    It moves no cursor, since it is no entry.
+    """
     part = _notice_part(notice)
-    message = {**part.fields, "id": str(cursor), "topic": "breaking"}
-    message["at"] = rfc3339(notice.first_created if notice else moment)
-    if form == "html" and part.html:
-        message["html"] = part.html()
-    if form == "json" and part.item:
-        message["item"] = part.item()
-    return message
+    at = rfc3339(notice.first_created if notice else moment)
+    return {**part.fields, "id": str(cursor), "topic": "breaking", "at": at, "more": True} | part.content(form)
 
 
 def parts_of(event: Event) -> Iterator[Part]:

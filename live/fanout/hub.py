@@ -1,22 +1,28 @@
 """Fan-out: every entry to every reader whom it concerns, and the way of a reader into the stream.
 
-Everything here runs on one event loop; what must be atomic has no `await` in it.
+Everything here runs on one event loop; what must be atomic has no `await` in it. Entries that arrive together, or while
+a sweep is under way, leave together in the next one.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from live.errors import CursorLost, Unavailable
 from live.fanout import frames as wire
-from live.fanout.frames import Frames, Message
+from live.fanout.frames import Frames, Message, Variant
 from live.fanout.reader import Audience, Reader
 from live.fanout.ring import Ring
+from live.fanout.sweep import Errand, Sweep
 from live.model import Cursor, Entry, Notice, NoticeChanged, StoryWithdrawn, UpdateRetracted
 
+log = logging.getLogger("live.fanout")
 Since = Callable[[Cursor], Awaitable[Sequence[Entry]]]
 AHEAD_SECONDS = 5.0
 """How long a reader who has seen more than this process waits for it to catch up."""
+SLICE = 400
+"""Readers that are written to before anything else gets its turn: about 3 ms."""
 
 
 class Hub:
@@ -33,153 +39,294 @@ class Hub:
         self._clock = clock
         self._ring = Ring(ring, Cursor(0, 0))
         self._notice: Notice | None = None
-        self._audiences: dict[tuple[frozenset[str], wire.Variant], Audience] = {}
+        self._audiences: dict[tuple[frozenset[str], Variant], Audience] = {}
         self._by_topic: dict[str, set[Audience]] = {}
-        self._moved = asyncio.Condition()
+        self._progress = asyncio.Event()
+        self._waiting: list[Frames] = []  # no sweep has begun with these
+        self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
+        self._shares: list[tuple[int, int]] = []  # of the heartbeat, due
+        self._left: set[int] = set()
+        self._slowed: list[Reader] = []
+        self._pumping = False
+        self._notices: dict[Variant, tuple[object, bytes]] = {}
 
     @property
     def position(self) -> Cursor:
-        """The cursor of the last entry that went out."""
+        """The cursor of the last entry taken from the journal."""
         return self._ring.position
+
+    @property
+    def begun(self) -> Cursor:
+        """The cursor up to which sending has at least begun: what a reader who joins now is told by its replay."""
+        return self._waiting[0].previous if self._waiting else self._ring.position
 
     @property
     def readers(self) -> int:
         """How many readers are connected."""
-        return sum(len(audience.readers) for audience in self._audiences.values())
+        return sum(map(len, self._audiences.values()))
+
+    def time(self) -> float:
+        """The event loop's time, in seconds."""
+        return asyncio.get_running_loop().time()
 
     def start(self, floor: Cursor, entries: Sequence[Entry], notice: Notice | None) -> None:
         """Takes the end of the log (and the notice in force), before there are readers."""
         self._ring.clear(floor)
         self._notice = notice
         for entry in entries:
-            self.publish(entry)
+            self._keep(Frames(entry, self._ring.position))
 
     def publish(self, entry: Entry) -> Frames:
-        """Sends an entry to its readers; entries come in the journal's order."""
-        frames = Frames(entry)
-        match entry.event:
+        """Takes an entry, in the journal's order, and has it sent."""
+        frames = Frames(entry, self._ring.position)
+        self._keep(frames)
+        frames.waiting = True
+        self._waiting.append(frames)
+        self._wake()
+        return frames
+
+    def _keep(self, frames: Frames) -> None:
+        match frames.event:
             case UpdateRetracted() | StoryWithdrawn() as gone:
                 self._ring.withdraw(gone)
             case NoticeChanged(notice=notice):
                 self._notice = notice
         self._ring.add(frames)
-        concerned: set[Audience] = set()
-        for topic in frames.topics:
-            concerned |= self._by_topic.get(topic, set())
-        for audience in concerned:
-            messages = frames.encoded(audience.topics, audience.variant)
-            for reader in audience.readers:
-                reader.send(messages)
-        return frames
 
     def rewind(self, cursor: Cursor, notice: Notice | None) -> None:
         """Tells every reader to start afresh, since entries were lost before this cursor."""
         self._ring.clear(cursor)
         self._notice = notice
-        self._to_all(wire.reset(cursor))
+        self._waiting.clear()
+        self._sweeps.clear()
+        self._sweeps.append(Sweep(self._to_all(wire.reset(cursor)), urgent=True))
+        self._wake()
 
-    def tick(self) -> None:
-        """Sends the heartbeat to every reader."""
-        self._to_all(wire.tick(self.position, self._clock()))
+    def tick(self, part: int, parts: int) -> None:
+        """Has the heartbeat sent to one of `parts` shares of the readers."""
+        self._shares.append((part, parts))
+        self._wake()
 
     def close_all(self, code: int) -> None:
         """Ends every reader's stream."""
-        for audience in self._audiences.values():
-            for reader in audience.readers:
+        for audience in list(self._audiences.values()):
+            for reader in [*audience.ready.values(), *audience.others]:
                 reader.close(code)
 
-    def _to_all(self, message: Message) -> None:
-        for audience in self._audiences.values():
-            encoded = (wire.encode(message, audience.variant.wire),)
-            for reader in audience.readers:
-                reader.send(encoded)
+    def _wake(self) -> None:
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
 
-    async def moved(self) -> None:
-        """Wakes the readers who wait for this process to catch up."""
-        async with self._moved:
-            self._moved.notify_all()
+    def _pump(self) -> None:
+        """One slice of work, then the event loop's other work, until nothing is left to send."""
+        try:
+            self._settle()
+            self._begin()
+            if self._sweeps and self._sweeps[-1].advance(SLICE):
+                self._sweeps.pop()
+        except Exception:
+            log.exception("a sweep failed and is given up")
+            self._sweeps.clear()
+        self._pumping = bool(self._sweeps or self._waiting or self._shares)
+        if self._pumping:
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _begin(self) -> None:
+        """Begins the next sweep: urgent entries at once, the others and then the heartbeat when the last is through."""
+        under_way = self._sweeps[-1] if self._sweeps else None
+        if under_way is None or not under_way.urgent:
+            urgent = [frames for frames in self._waiting if frames.urgent]
+            overtaking = under_way is not None or len(urgent) < len(self._waiting)
+            if urgent and overtaking:
+                self._take(urgent)
+                self._sweeps.append(Sweep(self._errands(urgent, ahead=True), urgent=True))
+                return
+        if under_way is not None:
+            return
+        if self._waiting:
+            batch = list(self._waiting)
+            self._take(batch)
+            self._sweeps.append(Sweep(self._errands(batch, ahead=False), urgent=False))
+        elif self._shares:
+            errands = self._to_all(wire.tick(self.position, self._clock()))
+            self._sweeps.append(Sweep(errands, urgent=False, share=self._shares.pop(0)))
+
+    def _take(self, batch: Iterable[Frames]) -> None:
+        for frames in batch:
+            frames.waiting = False
+        self._waiting = [frames for frames in self._waiting if frames.waiting]
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    def _errands(self, batch: Sequence[Frames], *, ahead: bool) -> Iterator[Errand]:
+        """What each audience gets of some entries, which are all urgent or all routine."""
+        concerned = set[Audience]()
+        for topic in frozenset[str]().union(*(frames.topics for frames in batch)):
+            concerned |= self._by_topic.get(topic, set())
+        for audience in concerned:
+            topics, variant = audience.topics, audience.variant
+            data = b"".join(frames.encoded(topics, variant, ahead=ahead) for frames in batch)
+            overtaking = None
+            if batch[0].urgent:  # some readers have a backlog to overtake, though nothing waits here
+                overtaking = b"".join(frames.encoded(topics, variant, ahead=True) for frames in batch)
+            yield Errand(audience, data, overtaking)
+
+    def _to_all(self, message: Message) -> Iterator[Errand]:
+        for audience in self._audiences.values():
+            yield Errand(audience, wire.encode(message, audience.variant.wire), None)
+
+    def _settle(self) -> None:
+        if self._left or self._slowed:
+            for sweep in self._sweeps:
+                sweep.settle(self._left, self._slowed)
+            self._left.clear()
+            self._slowed.clear()
+
+    def audience(self, topics: frozenset[str], variant: Variant) -> Audience:
+        """The readers with these topics and this variant, of whom there may be none yet."""
+        return self._audiences.get((topics, variant)) or Audience(topics, variant)
+
+    def first_of(self, reader: Reader, after: Cursor | None) -> bytes | None:
+        """What to send first to a reader whose missed entries are all at hand: hello, replay, the notice in force.
+
+        None if they are not at hand: then its way in is `join`. Between this and `register` there must be no `await`,
+        so that no entry can come between: none is missing and none comes twice.
+        """
+        start = self.begun if after is None else after
+        if not self._ring.holds(start) or start > self.begun:
+            return None
+        hello = self._encode(wire.hello(start, self._clock()), reader)
+        return b"".join([hello, *self._rest(reader, start), self._notice_in_force(reader)])
 
     async def join(self, reader: Reader, after: Cursor | None) -> None:
         """Lets a reader in: hello, what it missed since `after`, the notice in force, then all that comes.
-
-        Replay ends, and registration happens, in one step without an `await`, so no entry can come between: none is
-        missing and none comes twice. The reader's queue must be drained meanwhile: a long replay waits for room.
 
         Raises:
             Unavailable: the cursor is older than the ring and the journal cannot be reached.
         """
         try:
-            if after is not None and after > self.position:
+            if after is not None and after > self.begun:
                 await self._reach(after)
             elif after is not None and not self._ring.holds(after):
                 await self._since(after)
-            start, lost = after or self.position, False
+            start, lost = after or self.begun, False
         except CursorLost:
-            start, lost = self.position, True
+            start, lost = self.begun, True
         reader.send(self._encode(wire.hello(start, self._clock()), reader))
         try:
             if not lost:
-                await self._replay(reader, start)
+                start = await self._replay(reader, start)
         except CursorLost:  # trimmed while the replay was under way
-            lost = True
+            start, lost = self.begun, True
         if lost:
-            reader.send(self._encode(wire.reset(self.position), reader))
-        if "breaking" in reader.topics:
-            moment = self._clock()
-            notice = self._notice if self._notice and self._notice.in_force(moment) else None
-            message = wire.notice_in_force(self.position, notice, moment, reader.variant.form)
-            reader.send(self._encode(message, reader))
-        self._register(reader)
+            reader.send(self._encode(wire.reset(start), reader))
+        for data in self._rest(reader, start):
+            reader.send(data)
+        reader.send(self._notice_in_force(reader))
+        self.register(reader)
 
-    async def _replay(self, reader: Reader, after: Cursor) -> None:
-        """Sends what came after a cursor, from the journal and then from the ring; returns in step with the hub."""
-        while after != self.position:
+    async def _replay(self, reader: Reader, after: Cursor) -> Cursor:
+        """Sends what came after a cursor as fast as the reader takes it, and returns how far that went: to where only
+        a last few entries, or none, are missing."""
+        while after < self.begun and not reader.gone:
             for frames in await self._batch(after):
                 await reader.room()
-                if messages := frames.encoded(reader.topics, reader.variant):
-                    reader.send(messages)
+                if frames.cursor > self.begun:
+                    break
+                reader.send(frames.encoded(reader.topics, reader.variant))
                 after = frames.cursor
+        if after > self.begun:  # the hub was rewound meanwhile
+            raise CursorLost()
+        return after
 
     async def _batch(self, after: Cursor) -> list[Frames]:
-        """The next entries after a cursor, none of them beyond what the hub has sent out."""
+        """The next entries after a cursor, from the ring or the journal, none beyond what the hub has begun to send."""
         if self._ring.holds(after):
             return list(self._ring.after(after))
-        batch = [Frames(entry) for entry in await self._since(after) if entry.cursor <= self.position]
+        batch = [Frames(entry, after) for entry in await self._since(after) if entry.cursor <= self.begun]
         if not batch:  # the hub itself was rewound meanwhile
             raise CursorLost()
         return batch
+
+    def _rest(self, reader: Reader, after: Cursor) -> Iterator[bytes]:
+        """What a reader at this cursor has missed and no sweep will bring; ahead of its place where one will."""
+        overtaking = False
+        for frames in self._ring.after(after) if self._ring.holds(after) else ():
+            if frames.waiting:
+                overtaking = True
+            else:
+                yield frames.encoded(reader.topics, reader.variant, ahead=overtaking)
+
+    def _notice_in_force(self, reader: Reader) -> bytes:
+        """Encoded once for all who join while it stays as it is."""
+        if "breaking" not in reader.topics:
+            return b""
+        moment = self._clock()
+        notice = self._notice if self._notice and self._notice.in_force(moment) else None
+        known, data = self._notices.get(reader.variant, (None, b""))
+        state = (self.begun, notice)
+        if known != state:
+            message = wire.notice_in_force(self.begun, notice, moment, reader.variant.form)
+            data = self._encode(message, reader)
+            self._notices[reader.variant] = (state, data)
+        return data
 
     async def _reach(self, cursor: Cursor) -> None:
         """Waits until this process is at a cursor that the reader got from another one."""
         await self._since(cursor)  # raises CursorLost if the log does not know it
         try:
-            async with asyncio.timeout(AHEAD_SECONDS), self._moved:
-                await self._moved.wait_for(lambda: self.position >= cursor)
+            async with asyncio.timeout(AHEAD_SECONDS):
+                while self.begun < cursor:
+                    await self._progress.wait()
         except TimeoutError:
             raise Unavailable("This server is behind the others just now; try again shortly.") from None
 
-    def _encode(self, message: Message, reader: Reader) -> tuple[str]:
-        return (wire.encode(message, reader.variant.wire),)
+    def _encode(self, message: Message, reader: Reader) -> bytes:
+        return wire.encode(message, reader.variant.wire)
 
-    def _register(self, reader: Reader) -> None:
+    def register(self, reader: Reader) -> None:
+        """Has every entry sent to the reader from now on."""
+        if reader.gone:
+            return
         key = (reader.topics, reader.variant)
         audience = self._audiences.get(key)
         if audience is None:
-            audience = self._audiences[key] = Audience(*key)
-            for topic in reader.topics:
+            audience = self._audiences[key] = reader.audience
+            for topic in audience.topics:
                 self._by_topic.setdefault(topic, set()).add(audience)
-        audience.readers.add(reader)
+        reader.audience = audience
+        if reader.in_step:
+            audience.ready[reader.fd] = reader
+        else:
+            audience.others.add(reader)
+
+    def changed_step(self, reader: Reader) -> None:
+        """Takes note that a reader fell behind or caught up."""
+        audience = reader.audience
+        if reader.in_step and reader in audience.others:
+            audience.others.discard(reader)
+            audience.ready[reader.fd] = reader
+        elif not reader.in_step and audience.ready.get(reader.fd) is reader:
+            del audience.ready[reader.fd]
+            audience.others.add(reader)
+            if self._sweeps:
+                self._slowed.append(reader)
 
     def leave(self, reader: Reader) -> None:
         """Lets a reader go; harmless for one who never got in."""
-        key = (reader.topics, reader.variant)
-        audience = self._audiences.get(key)
-        if audience is None:
+        audience = reader.audience
+        if audience.ready.get(reader.fd) is reader:
+            del audience.ready[reader.fd]
+        elif reader in audience.others:
+            audience.others.discard(reader)
+        else:
             return
-        audience.readers.discard(reader)
-        if not audience.readers:
-            del self._audiences[key]
-            for topic in reader.topics:
+        if self._sweeps:
+            self._left.add(reader.fd)
+        if not audience:
+            del self._audiences[audience.topics, audience.variant]
+            for topic in audience.topics:
                 self._by_topic[topic].discard(audience)
                 if not self._by_topic[topic]:
                     del self._by_topic[topic]

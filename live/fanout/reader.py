@@ -1,91 +1,251 @@
-"""One connection of a reader: what it follows, and the bounded queue between the hub and its socket."""
+"""One connection of a reader, after the HTTP server lent it to the hub: no task, no queue, no timer of its own.
+
+A reader is *in step* while the socket takes everything at once: the hub then writes to the socket itself. When the
+socket takes only part of something, the reader falls *behind*: the rest goes into the transport, what follows waits in
+a bounded backlog, urgent entries first, until the transport has drained.
+"""
 
 import asyncio
+import os
 from collections import deque
-from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 from live.fanout.frames import Variant
+from live.fanout.websocket import Broken, CloseCode, Opcode, Parser, close_code_of, close_frame, frame
 
-TOO_SLOW = 4008
-"""Close code for a reader who takes messages more slowly than they come (docs/protocol.md)."""
+if TYPE_CHECKING:
+    from live.fanout.hub import Hub
+
+LARGEST_INPUT = 4_096
+"""Bytes of one message that a reader may send; it will be closed for it anyway."""
+CONTROL_FRAMES, CONTROL_SECONDS = 30, 10.0
+"""So many pings and pongs may come in so many seconds."""
+CLOSING_SECONDS = 5.0
+"""How long a closed reader may take to read what is left and to answer."""
 
 
 class Audience:
-    """The readers with the same topics and the same wire variant: one encoding serves them all."""
+    """The readers with the same topics and the same variant: the same bytes serve them all.
 
-    __slots__ = ("readers", "topics", "variant")
+    `ready` are the sockets of those in step; `others` are behind, or are reached through TLS.
+    """
+
+    __slots__ = ("others", "ready", "topics", "variant")
 
     def __init__(self, topics: frozenset[str], variant: Variant) -> None:
         self.topics = topics
         self.variant = variant
-        self.readers: set[Reader] = set()
+        self.ready: dict[int, Reader] = {}
+        self.others: set[Reader] = set()
+
+    def __len__(self) -> int:
+        return len(self.ready) + len(self.others)
 
 
-class Reader:
-    """A reader's side of the hub.
+class Backlog:
+    """What waits for a reader who is behind."""
+
+    __slots__ = ("room", "routine", "size", "urgent")
+
+    def __init__(self) -> None:
+        self.urgent: deque[bytes] = deque()
+        self.routine: deque[bytes] = deque()
+        self.size = 0
+        self.room: asyncio.Event | None = None  # made by a replay that waits
+
+
+class Inbox:
+    """What a reader sent: made only for those who send anything."""
+
+    __slots__ = ("count", "parser", "since")
+
+    def __init__(self, since: float) -> None:
+        self.parser = Parser(LARGEST_INPUT, deflate=True)
+        self.since = since
+        self.count = 0
+
+
+class Reader(asyncio.Protocol):
+    """A reader's connection, the transport's protocol once it is adopted.
 
     Args:
-        topics: what it follows.
-        variant: how it wants its messages.
-        limit: characters that may wait before it is closed as too slow; it resumes by its cursor.
+        hub: where it belongs.
+        audience: the readers like it.
+        limit: bytes that may wait before it is closed as too slow; it resumes by its cursor.
     """
 
-    __slots__ = ("_closed", "_limit", "_messages", "_room", "_waiting", "_wake", "topics", "variant")
+    __slots__ = ("_backlog", "_closing", "_direct", "_hub", "_inbox", "_limit", "_transport", "audience", "fd")
 
-    def __init__(self, topics: frozenset[str], variant: Variant, limit: int) -> None:
-        self.topics = topics
-        self.variant = variant
+    def __init__(self, hub: "Hub", audience: Audience, limit: int) -> None:
+        self._hub = hub
+        self.audience = audience
         self._limit = limit
-        self._messages: deque[str] = deque()
-        self._waiting = 0
-        self._wake = asyncio.Event()
-        self._room = asyncio.Event()
-        self._room.set()
-        self._closed: int | None = None
-
-    def send(self, messages: tuple[str, ...]) -> None:
-        """Queues the messages of one entry: all of them, or the reader is closed as too slow.
-
-        An entry larger than the limit passes when nothing else waits; else it could never be read.
-        """
-        if self._closed is not None:
-            return
-        size = sum(map(len, messages))
-        if self._waiting and self._waiting + size > self._limit:
-            self.close(TOO_SLOW)
-            return
-        self._messages.extend(messages)
-        self._waiting += size
-        if self._waiting > self._limit // 2:
-            self._room.clear()
-        self._wake.set()
-
-    async def room(self) -> None:
-        """Waits until at most half of the limit is taken, or the reader is closed."""
-        await self._room.wait()
-
-    def close(self, code: int) -> None:
-        """Ends the reader's messages at once; what waits is dropped."""
-        if self._closed is None:
-            self._closed = code
-            self._messages.clear()
-            self._wake.set()
-            self._room.set()
+        self._transport: asyncio.Transport | None = None
+        self._backlog: Backlog | None = None
+        self._inbox: Inbox | None = None
+        self._closing = False
+        self._direct = False
+        self.fd = -1
 
     @property
-    def close_code(self) -> int | None:
-        """Why the hub closed the reader; None while it has not."""
-        return self._closed
+    def topics(self) -> frozenset[str]:
+        """What it follows."""
+        return self.audience.topics
 
-    async def messages(self) -> AsyncIterator[str]:
-        """Messages to write to the socket, until the reader is closed."""
-        while self._closed is None:
-            while self._messages:
-                message = self._messages.popleft()
-                self._waiting -= len(message)
-                if self._waiting <= self._limit // 2:
-                    self._room.set()
-                yield message
-            self._wake.clear()
-            if not self._messages and self._closed is None:
-                await self._wake.wait()
+    @property
+    def variant(self) -> Variant:
+        """How it wants its messages."""
+        return self.audience.variant
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing more can be sent to it."""
+        return self._closing
+
+    @property
+    def in_step(self) -> bool:
+        """Whether the hub may write to its socket."""
+        return self._direct and self._backlog is None and not self._closing
+
+    def adopt(self, transport: asyncio.Transport) -> None:
+        """Takes a connection over, with an empty write buffer and nothing but the request read from it."""
+        self._transport = transport
+        transport.set_write_buffer_limits(0)  # so that resume_writing says: empty
+        transport.set_protocol(self)
+        self._direct = transport.get_extra_info("sslcontext") is None
+        self.fd = transport.get_extra_info("socket").fileno()
+
+    def send(self, data: bytes, ahead: bytes | None = None) -> None:
+        """Writes the data, or keeps it until the socket takes it.
+
+        An urgent entry has a form to go `ahead` of what waits. When too much waits, the reader is closed; but an entry
+        larger than the limit passes when nothing else waits, else it could never be read.
+        """
+        if self._closing or not data:
+            return
+        if self._backlog is None:
+            self._write(data)
+            return
+        backlog = self._backlog
+        if backlog.size and backlog.size + len(data) > self._limit:
+            self.close(CloseCode.TOO_SLOW)
+        elif ahead is not None and backlog.routine:
+            backlog.urgent.append(ahead)
+            backlog.size += len(ahead)
+        else:
+            (backlog.routine if ahead is None else backlog.urgent).append(data)
+            backlog.size += len(data)
+
+    def _write(self, data: bytes) -> None:
+        """Writes as much as the socket takes; the rest goes through the transport."""
+        taken = 0
+        if self._direct:
+            try:
+                taken = os.write(self.fd, data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                self.abort()
+                return
+        if taken < len(data):
+            self.fall_behind(data[taken:] if taken else data)
+
+    def fall_behind(self, rest: bytes) -> None:
+        """Hands the rest of something to the transport; unless it takes that at once, the reader is behind."""
+        assert self._transport
+        self._transport.write(rest)
+        if self._transport.get_write_buffer_size() and self._backlog is None:
+            self._backlog = Backlog()
+            self._hub.changed_step(self)
+
+    def pause_writing(self) -> None:
+        """The transport holds data: nothing to do, `fall_behind` has seen to it."""
+
+    def resume_writing(self) -> None:
+        """The transport's buffer is empty: what waited goes out, urgent entries first."""
+        backlog = self._backlog
+        if backlog is None or self._closing:
+            return
+        assert self._transport
+        while backlog.urgent or backlog.routine:
+            data = (backlog.urgent or backlog.routine).popleft()
+            backlog.size -= len(data)
+            self._write(data)
+            if self._closing or self._transport.get_write_buffer_size():
+                break
+        else:
+            self._backlog = None
+            self._hub.changed_step(self)
+        if backlog.room is not None and (self._backlog is None or backlog.size <= self._limit // 2):
+            backlog.room.set()
+
+    async def room(self) -> None:
+        """Waits until at most half of the limit is taken, or the reader is gone."""
+        while (backlog := self._backlog) is not None and backlog.size > self._limit // 2 and not self._closing:
+            backlog.room = asyncio.Event()
+            await backlog.room.wait()
+
+    def data_received(self, data: bytes) -> None:
+        """A reader has nothing to say but pings, pongs and goodbye."""
+        if self.variant.wire == "sse":
+            self.abort()
+            return
+        inbox = self._inbox = self._inbox or Inbox(self._hub.time())
+        try:
+            for opcode, payload in inbox.parser.feed(data):
+                self._answer(inbox, opcode, payload)
+                if self._transport is None:
+                    return
+        except Broken as broken:
+            self.close(broken.code)
+
+    def _answer(self, inbox: Inbox, opcode: Opcode, payload: bytes) -> None:
+        if opcode == Opcode.CLOSE:
+            code = close_code_of(payload)
+            self.close(code)
+            if self._transport:
+                self._transport.close()
+            return
+        if opcode in (Opcode.TEXT, Opcode.BINARY) or self._too_many(inbox):
+            self.close(CloseCode.POLICY)
+        elif opcode == Opcode.PING and self._backlog is None:  # one who is behind has no use for a pong yet
+            self.send(frame(Opcode.PONG, payload))
+
+    def _too_many(self, inbox: Inbox) -> bool:
+        moment = self._hub.time()
+        if moment - inbox.since > CONTROL_SECONDS:
+            inbox.since, inbox.count = moment, 0
+        inbox.count += 1
+        return inbox.count > CONTROL_FRAMES
+
+    def close(self, code: int) -> None:
+        """Ends the stream: what waits is dropped, a WebSocket is told why, and has a moment to answer."""
+        if self._closing or self._transport is None:
+            return
+        self._leave()
+        transport = self._transport
+        if self.variant.wire == "sse":
+            transport.close()
+        else:
+            transport.write(close_frame(code))
+        asyncio.get_running_loop().call_later(CLOSING_SECONDS, transport.abort)
+
+    def abort(self) -> None:
+        """Ends the stream without a word."""
+        self._leave()
+        if self._transport:
+            self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        self._transport = None
+        self.fd = -1
+
+    def _leave(self) -> None:
+        if self._closing:
+            return
+        self._closing = True
+        self._hub.leave(self)
+        if self._backlog is not None and self._backlog.room is not None:
+            self._backlog.room.set()
+        self._backlog = None

@@ -2,17 +2,16 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import NamedTuple, cast, get_args
 
 from starlette.datastructures import Headers, QueryParams
-from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from live.errors import BadQuery, Problem, UnknownTopic
-from live.fanout import Hub, Reader
+from live.fanout import LEND, CloseCode, Hub, Lender, Reader
 from live.fanout.frames import Form, Variant, Wire
 from live.model import Cursor
 from live.web.auth import require_own_origin
@@ -20,11 +19,9 @@ from live.web.problems import problem_json
 
 TOPIC = re.compile(r"front|breaking|(?:section|story)/[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 LONGEST_TOPIC = 100
-RECEIVE_ONLY = 1008
-TRY_AGAIN_LATER = 1013
-GONE = 1000
-RETRY_MILLIS = 2000
-"""What an EventSource waits before it connects again."""
+RETRY = b"retry: 2000\n\n"
+"""How many milliseconds an EventSource waits before it connects again."""
+RawHeaders = list[tuple[bytes, bytes]]
 
 
 class Wish(NamedTuple):
@@ -41,25 +38,32 @@ def parse_wish(query: QueryParams, headers: Headers, max_topics: int) -> Wish:
     Raises:
         UnknownTopic, MalformedCursor, BadQuery: the value is not one of those allowed.
     """
-    topics = [topic for topic in query.get("topics", "front,breaking").split(",") if topic]
-    for topic in topics:
-        if len(topic) > LONGEST_TOPIC or not TOPIC.fullmatch(topic):
-            raise UnknownTopic(f"'{topic[:LONGEST_TOPIC]}' is not a topic. {UnknownTopic.__doc__}")
+    topics = parse_topics(query.get("topics", "front,breaking"))
     if not 1 <= len(topics) <= max_topics:
         raise BadQuery(f"Follow between 1 and {max_topics} topics in one stream; these are {len(topics)}.")
     form = query.get("as", "html")
     if form not in get_args(Form):
         raise BadQuery(f"'as' is 'html' or 'json', not '{form[:20]}'.")
     position = headers.get("last-event-id") or query.get("after")
-    return Wish(frozenset(topics), Cursor.parse(position) if position else None, cast(Form, form))
+    return Wish(topics, Cursor.parse(position) if position else None, cast(Form, form))
+
+
+@lru_cache(maxsize=4096)
+def parse_topics(text: str) -> frozenset[str]:
+    """The topics of a comma-separated list; readers of one page share one set. Raises UnknownTopic."""
+    topics = [topic for topic in text.split(",") if topic]
+    for topic in topics:
+        if len(topic) > LONGEST_TOPIC or not TOPIC.fullmatch(topic):
+            raise UnknownTopic(f"'{topic[:LONGEST_TOPIC]}' is not a topic. {UnknownTopic.__doc__}")
+    return frozenset(topics)
 
 
 class Stream:
-    """The endpoints of the stream.
+    """The endpoint of the stream, an ASGI application: it authorises a connection and lends it to the hub.
 
     Args:
         hub: where the readers are.
-        queue_limit: what may wait for one reader, in characters.
+        queue_limit: what may wait for one reader, in bytes.
         max_topics: what one reader may follow.
         origins: other sites whose pages may connect.
     """
@@ -69,64 +73,55 @@ class Stream:
         self._queue_limit = queue_limit
         self._max_topics = max_topics
         self._origins = origins
+        self._joining: set[asyncio.Task[None]] = set()  # the loop keeps no hold on tasks of its own
 
-    async def websocket(self, socket: WebSocket) -> None:
-        """`GET /stream` with an upgrade: one JSON object a message; the socket is receive-only."""
-        try:
-            wish = self._admit(socket.query_params, socket.headers)
-        except Problem as problem:
-            await socket.send_denial_response(problem_json(problem))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """`GET /stream`: one JSON object a message over WebSocket, else server-sent events (WHATWG HTML, 9.2)."""
+        headers = Headers(scope=scope)
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            await Response(media_type="text/event-stream")(scope, receive, send)
             return
-        await socket.accept()
-        async with self._joined(wish, "ws") as reader:
-            listener = asyncio.create_task(_refuse_input(socket, reader))
-            try:
-                async for message in reader.messages():
-                    await socket.send_text(message)
-            except WebSocketDisconnect:
-                return
-            finally:
-                listener.cancel()
-        if reader.close_code != GONE:
-            await socket.close(reader.close_code or TRY_AGAIN_LATER)
-
-    async def events(self, request: Request) -> Response:
-        """`GET /stream` otherwise: server-sent events (WHATWG HTML, 9.2)."""
-        wish = self._admit(request.query_params, request.headers)
-        headers = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
-        if (origin := request.headers.get("origin")) is not None:
-            headers |= {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
-        return StreamingResponse(self._event_lines(wish), headers=headers, media_type="text/event-stream")
-
-    async def _event_lines(self, wish: Wish) -> AsyncIterator[str]:
-        yield f"retry: {RETRY_MILLIS}\n\n"
-        async with self._joined(wish, "sse") as reader:
-            async for message in reader.messages():
-                yield message
-
-    def _admit(self, query: QueryParams, headers: Headers) -> Wish:
-        require_own_origin(headers, self._origins)
-        return parse_wish(query, headers, self._max_topics)
-
-    @asynccontextmanager
-    async def _joined(self, wish: Wish, wire: Wire) -> AsyncIterator[Reader]:
-        """A reader that joins the hub while its messages are already being written, and leaves it at the end."""
-        reader = Reader(wish.topics, Variant(wish.form, wire), self._queue_limit)
-        joining = asyncio.create_task(self._join(reader, wish.after))
         try:
-            yield reader
-        finally:
-            joining.cancel()
-            self._hub.leave(reader)
+            require_own_origin(headers, self._origins)
+            wish = parse_wish(QueryParams(scope["query_string"]), headers, self._max_topics)
+        except Problem as problem:
+            if scope["type"] == "http":
+                raise
+            await _deny(problem_json(problem), scope, receive, send)
+            return
+        lender: Lender = scope["extensions"][LEND]
+        if scope["type"] == "http":
+            self._admit(lender, wish, "sse", RETRY, _cross_origin(headers))
+        else:
+            self._admit(lender, wish, "deflated" if lender.deflate else "ws", b"", [])
+
+    def _admit(self, lender: Lender, wish: Wish, wire: Wire, greeting: bytes, headers: RawHeaders) -> None:
+        audience = self._hub.audience(wish.topics, Variant(wish.form, wire))
+        reader = Reader(self._hub, audience, self._queue_limit)
+        first = self._hub.first_of(reader, wish.after)
+        lender.lend(reader, greeting + (first or b""), headers)
+        if first is not None:
+            self._hub.register(reader)
+            return
+        task = asyncio.create_task(self._join(reader, wish.after))
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
 
     async def _join(self, reader: Reader, after: Cursor | None) -> None:
         try:
             await self._hub.join(reader, after)
         except Problem:
-            reader.close(TRY_AGAIN_LATER)
+            reader.close(CloseCode.TRY_AGAIN_LATER)
 
 
-async def _refuse_input(socket: WebSocket, reader: Reader) -> None:
-    """Ends the stream when the other side goes, or says anything."""
-    message = await socket.receive()
-    reader.close(GONE if message["type"] == "websocket.disconnect" else RECEIVE_ONLY)
+def _cross_origin(headers: Headers) -> RawHeaders:
+    """Lets the page of an allowed origin read the events."""
+    origin = headers.get("origin")
+    if origin is None:
+        return []
+    return [(b"Access-Control-Allow-Origin", origin.encode("latin-1")), (b"Vary", b"Origin")]
+
+
+async def _deny(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers a WebSocket handshake with a problem."""
+    await WebSocket(scope, receive, send).send_denial_response(response)

@@ -112,8 +112,9 @@ export class Page {
     const list = document.getElementById(put.list);
     if (!list) return;
     document.getElementById(put.key)?.remove();
-    const next = put.place === "top" ? list.firstElementChild : [...list.children].find(({ id }) => id < put.key);
-    list.insertBefore(marked(put), next ?? null);
+    const article = marked(put);
+    const next = put.place === "top" ? list.firstElementChild : [...list.children].find((each) => rank(each) < rank(article));
+    list.insertBefore(article, next ?? null);
     if (put.list === "stream") [...list.children].slice(MOST_CARDS).forEach((card) => card.remove());
   }
 
@@ -190,6 +191,14 @@ function articles(from, list) {
 function isInView(list) {
   const top = document.getElementById(list)?.getBoundingClientRect().top ?? 0;
   return top >= 0 && top < innerHeight;
+}
+
+/**
+ * Newest first: by the time at which readers got it, which for a draft that was held back is not that of its ID.
+ * @param {Element} article
+ */
+function rank(article) {
+  return `${/** @type {HTMLElement} */ (article).dataset.at} ${article.id}`;
 }
 
 /** @param {string} html */

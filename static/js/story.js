@@ -21,7 +21,7 @@
  * @typedef {"notice" | "promo" | "story"} Slot
  *
  * @typedef {{ op: "put", key: string, list: List, place: "top" | "order" | "same", fresh: boolean, html: string }} Put
- *   `top`: first in its list. `order`: among its list's keys, greatest first. `same`: where its predecessor is.
+ *   `top`: first in its list. `order`: newest first. `same`: where its predecessor is.
  *   `fresh`: news to the reader, worth a mark.
  * @typedef {Put
  *   | { op: "remove", key: string }

@@ -14,10 +14,10 @@ from itertools import cycle
 from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from live import model
 from live.errors import Problem, SettingsError
@@ -27,11 +27,13 @@ from live.journal.connection import connect, require_usable, waits_for_disk
 from live.journal.tokens import Tokens
 from live.settings import Settings
 from live.web.api import OPERATIONS
+from live.web.cache import Cache
 from live.web.headers import SecurityHeaders
 from live.web.layout import LastingFiles, Layout, Site
 from live.web.openapi import document
 from live.web.operations import Operation, Operator
 from live.web.pages import Pages
+from live.web.poll import Poll
 from live.web.problems import as_problem, problem_json, problem_page, wants_page
 from live.web.stream import Stream
 
@@ -50,7 +52,9 @@ class Node:
         self.state = State(client, keys)
         self.hub = Hub(self.journal.since, model.now, settings.ring)
         self.layout = Layout(Site(settings.site_name, settings.language))
-        self.pages = Pages(self.journal, self.state, self.layout)
+        self.cache = Cache()
+        self.pages = Pages(self.journal, self.state, self.layout, self.cache)
+        self.poll = Poll(self.hub, self.cache, settings.max_topics)
         self.operator = Operator(self.journal, self.state, Tokens(client, keys), settings.max_body_bytes)
         self.stream = Stream(
             self.hub, queue_limit=settings.reader_queue_bytes, max_topics=settings.max_topics,
@@ -67,7 +71,7 @@ class Node:
         """Hands every entry of the journal to the hub, for ever."""
         async for item in self.journal.follow(self.hub.position):
             if isinstance(item, Rewound):
-                self.pages.cache.clear()
+                self.cache.clear()
                 self.hub.rewind(item.cursor, await self.state.notice())
             else:
                 self._publish(item)
@@ -76,9 +80,9 @@ class Node:
         frames = self.hub.publish(entry)
         match entry.event:
             case model.UpdateRetracted() | model.StoryWithdrawn():
-                self.pages.cache.drop(frames.topics)
+                self.cache.drop(frames.topics)
             case _:
-                self.pages.cache.invalidate(frames.topics)
+                self.cache.invalidate(frames.topics)
 
     async def tick(self) -> None:
         """Sends the heartbeat, for ever: to a share of the readers at a time, spread over its interval."""
@@ -87,7 +91,7 @@ class Node:
             self.hub.tick(share, TICK_SHARES)
 
 
-def create(settings: Settings | None = None) -> Starlette:
+def create(settings: Settings | None = None) -> ASGIApp:
     """The ASGI application of one server process."""
     settings = settings or Settings.read()
     if settings.redis_url is None:
@@ -115,12 +119,26 @@ def create(settings: Settings | None = None) -> Starlette:
                     await task
             await client.aclose()
 
-    return Starlette(
+    app = Starlette(
         routes=routes(node),
         lifespan=lifespan,
-        middleware=[Middleware(SecurityHeaders)],
         exception_handlers=dict.fromkeys((Problem, HTTPException, Exception), partial(answer_error, node.layout)),
     )
+    return SecurityHeaders(logging_errors(app))
+
+
+def logging_errors(app: ASGIApp) -> ASGIApp:
+    """Logs an unforeseen error, which was answered with status 500; the connection lives on."""
+
+    async def logged(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            if scope["type"] != "http":
+                raise
+            log.exception("unforeseen error at %s %s", scope["method"], scope["path"])
+
+    return logged
 
 
 async def watched(work: Callable[[], Awaitable[None]], name: str) -> None:
@@ -142,6 +160,7 @@ def routes(node: Node) -> list[BaseRoute]:
         Route("/", node.pages.front),
         Route("/section/{section}", node.pages.section),
         Route("/story/{slug}", node.pages.story),
+        Route("/poll.json", node.poll.__call__),
         *api_routes(node.operator),
         Mount("/static/{digest}", LastingFiles(node.layout)),
         Route("/livez", alive),

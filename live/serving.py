@@ -26,6 +26,14 @@ from live.journal.tokens import Tokens
 from live.settings import Settings
 
 READY_SECONDS = 30.0
+CONNECTION_OPTIONS = {
+    "TCP_NODELAY": 1,
+    "TCP_KEEPIDLE": 60,  # seconds of silence before the first probe
+    "TCP_KEEPINTVL": 15,
+    "TCP_KEEPCNT": 4,
+    "TCP_USER_TIMEOUT": 60_000,  # milliseconds for which sent data may stay unacknowledged
+    "TCP_NOTSENT_LOWAT": 16_384,  # unsent bytes from which on the kernel takes no more
+}
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -76,6 +84,7 @@ def listen(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        inherit(listener)
         listener.bind(address)
     except OSError as error:
         raise ServerUnusable(
@@ -83,6 +92,18 @@ def listen(host: str, port: int) -> socket.socket:
         ) from None
     listener.set_inheritable(True)
     return listener
+
+
+def inherit(listener: socket.socket) -> None:
+    """Sets what every accepted connection inherits (tcp(7)).
+
+    Dead peers are found by the kernel, without a timer of ours, and little waits in the kernel for a slow reader, so
+    that what is urgent can go ahead of what is not.
+    """
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in CONNECTION_OPTIONS.items():
+        if (option := getattr(socket, name, None)) is not None:  # not all systems have all of them
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 @contextmanager

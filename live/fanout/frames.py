@@ -94,6 +94,10 @@ class Frames:
             self._encoded[key] = b"".join(encode(message, variant.wire) for message in messages)
         return self._encoded[key]
 
+    def messages(self, topics: frozenset[str], form: Form) -> list[Message]:
+        """The messages for a reader of these topics, not yet encoded."""
+        return list(self._messages(tuple(self._matching(topics)), form, False))
+
     def withdraw(self) -> None:
         """Forgets the text, since the newsroom withdrew it; only the entry's place remains."""
         self.event = None
@@ -108,8 +112,8 @@ class Frames:
                     break
 
     def _messages(self, matched: Matched, form: Form, ahead: bool) -> Iterator[Message]:
-        assert self.event is not None
         for count, (number, topic) in enumerate(matched, 1):
+            assert self.event is not None  # else there would be no parts
             part = self._parts[number]
             message = {"type": part.fields["type"], "id": str(self.cursor), "topic": topic}
             message |= {"at": rfc3339(self.event.at), **part.fields}

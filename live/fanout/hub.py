@@ -1,28 +1,25 @@
 """Fan-out: every entry to every reader whom it concerns, and the way of a reader into the stream.
 
-Everything here runs on one event loop; what must be atomic has no `await` in it. Entries that arrive together, or while
-a sweep is under way, leave together in the next one.
+Everything here runs on one event loop; what must be atomic has no `await` in it.
 """
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
 
 from live.errors import CursorLost, Unavailable
 from live.fanout import frames as wire
-from live.fanout.frames import Frames, Message, Variant
+from live.fanout.frames import Form, Frames, Message, Variant
+from live.fanout.pump import Pump
 from live.fanout.reader import Audience, Reader
 from live.fanout.ring import Ring
-from live.fanout.sweep import Errand, Sweep
+from live.fanout.sweep import Errand
+from live.fanout.websocket import CloseCode
 from live.model import Cursor, Entry, Notice, NoticeChanged, StoryWithdrawn, UpdateRetracted
 
-log = logging.getLogger("live.fanout")
 Since = Callable[[Cursor], Awaitable[Sequence[Entry]]]
 AHEAD_SECONDS = 5.0
 """How long a reader who has seen more than this process waits for it to catch up."""
-SLICE = 400
-"""Readers that are written to before anything else gets its turn: about 3 ms."""
 
 
 class Hub:
@@ -41,13 +38,7 @@ class Hub:
         self._notice: Notice | None = None
         self._audiences: dict[tuple[frozenset[str], Variant], Audience] = {}
         self._by_topic: dict[str, set[Audience]] = {}
-        self._progress = asyncio.Event()
-        self._waiting: list[Frames] = []  # no sweep has begun with these
-        self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
-        self._shares: list[tuple[int, int]] = []  # of the heartbeat, due
-        self._left: set[int] = set()
-        self._slowed: list[Reader] = []
-        self._pumping = False
+        self._pump = Pump(self._errands, self._heartbeat, lambda: self.close_all(CloseCode.TRY_AGAIN_LATER))
         self._notices: dict[Variant, tuple[object, bytes]] = {}
 
     @property
@@ -58,7 +49,7 @@ class Hub:
     @property
     def begun(self) -> Cursor:
         """The cursor up to which sending has at least begun: what a reader who joins now is told by its replay."""
-        return self._waiting[0].previous if self._waiting else self._ring.position
+        return self._pump.begun(self._ring.position)
 
     @property
     def readers(self) -> int:
@@ -68,6 +59,16 @@ class Hub:
     def time(self) -> float:
         """The event loop's time, in seconds."""
         return asyncio.get_running_loop().time()
+
+    def recent(self, topics: frozenset[str], form: Form, limit: int) -> tuple[Cursor, Cursor, list[Message]]:
+        """The messages of the last `limit` entries that concern these topics, oldest first.
+
+        Before them the cursor after which they are complete, and the one up to which they are.
+        """
+        newest = [frames for frames in reversed(self._ring.entries) if topics & frames.topics][:limit]
+        floor = newest[-1].previous if len(newest) == limit else self._ring.floor
+        messages = [message for frames in reversed(newest) for message in frames.messages(topics, form)]
+        return floor, self.position, messages
 
     def start(self, floor: Cursor, entries: Sequence[Entry], notice: Notice | None) -> None:
         """Takes the end of the log (and the notice in force), before there are readers."""
@@ -80,9 +81,7 @@ class Hub:
         """Takes an entry, in the journal's order, and has it sent."""
         frames = Frames(entry, self._ring.position)
         self._keep(frames)
-        frames.waiting = True
-        self._waiting.append(frames)
-        self._wake()
+        self._pump.put(frames)
         return frames
 
     def _keep(self, frames: Frames) -> None:
@@ -97,15 +96,11 @@ class Hub:
         """Tells every reader to start afresh, since entries were lost before this cursor."""
         self._ring.clear(cursor)
         self._notice = notice
-        self._waiting.clear()
-        self._sweeps.clear()
-        self._sweeps.append(Sweep(self._to_all(wire.reset(cursor)), urgent=True))
-        self._wake()
+        self._pump.restart(self._to_all(wire.reset(cursor)))
 
     def tick(self, part: int, parts: int) -> None:
         """Has the heartbeat sent to one of `parts` shares of the readers."""
-        self._shares.append((part, parts))
-        self._wake()
+        self._pump.put_tick(part, parts)
 
     def close_all(self, code: int) -> None:
         """Ends every reader's stream."""
@@ -113,53 +108,7 @@ class Hub:
             for reader in [*audience.ready.values(), *audience.others]:
                 reader.close(code)
 
-    def _wake(self) -> None:
-        if not self._pumping:
-            self._pumping = True
-            asyncio.get_running_loop().call_soon(self._pump)
-
-    def _pump(self) -> None:
-        """One slice of work, then the event loop's other work, until nothing is left to send."""
-        try:
-            self._settle()
-            self._begin()
-            if self._sweeps and self._sweeps[-1].advance(SLICE):
-                self._sweeps.pop()
-        except Exception:
-            log.exception("a sweep failed and is given up")
-            self._sweeps.clear()
-        self._pumping = bool(self._sweeps or self._waiting or self._shares)
-        if self._pumping:
-            asyncio.get_running_loop().call_soon(self._pump)
-
-    def _begin(self) -> None:
-        """Begins the next sweep: urgent entries at once, the others and then the heartbeat when the last is through."""
-        under_way = self._sweeps[-1] if self._sweeps else None
-        if under_way is None or not under_way.urgent:
-            urgent = [frames for frames in self._waiting if frames.urgent]
-            overtaking = under_way is not None or len(urgent) < len(self._waiting)
-            if urgent and overtaking:
-                self._take(urgent)
-                self._sweeps.append(Sweep(self._errands(urgent, ahead=True), urgent=True))
-                return
-        if under_way is not None:
-            return
-        if self._waiting:
-            batch = list(self._waiting)
-            self._take(batch)
-            self._sweeps.append(Sweep(self._errands(batch, ahead=False), urgent=False))
-        elif self._shares:
-            errands = self._to_all(wire.tick(self.position, self._clock()))
-            self._sweeps.append(Sweep(errands, urgent=False, share=self._shares.pop(0)))
-
-    def _take(self, batch: Iterable[Frames]) -> None:
-        for frames in batch:
-            frames.waiting = False
-        self._waiting = [frames for frames in self._waiting if frames.waiting]
-        self._progress.set()
-        self._progress = asyncio.Event()
-
-    def _errands(self, batch: Sequence[Frames], *, ahead: bool) -> Iterator[Errand]:
+    def _errands(self, batch: Sequence[Frames], ahead: bool) -> Iterator[Errand]:
         """What each audience gets of some entries, which are all urgent or all routine."""
         concerned = set[Audience]()
         for topic in frozenset[str]().union(*(frames.topics for frames in batch)):
@@ -172,16 +121,12 @@ class Hub:
                 overtaking = b"".join(frames.encoded(topics, variant, ahead=True) for frames in batch)
             yield Errand(audience, data, overtaking)
 
+    def _heartbeat(self) -> Iterator[Errand]:
+        return self._to_all(wire.tick(self.position, self._clock()))
+
     def _to_all(self, message: Message) -> Iterator[Errand]:
         for audience in self._audiences.values():
             yield Errand(audience, wire.encode(message, audience.variant.wire), None)
-
-    def _settle(self) -> None:
-        if self._left or self._slowed:
-            for sweep in self._sweeps:
-                sweep.settle(self._left, self._slowed)
-            self._left.clear()
-            self._slowed.clear()
 
     def audience(self, topics: frozenset[str], variant: Variant) -> Audience:
         """The readers with these topics and this variant, of whom there may be none yet."""
@@ -278,7 +223,7 @@ class Hub:
         try:
             async with asyncio.timeout(AHEAD_SECONDS):
                 while self.begun < cursor:
-                    await self._progress.wait()
+                    await self._pump.progress()
         except TimeoutError:
             raise Unavailable("This server is behind the others just now; try again shortly.") from None
 
@@ -310,8 +255,7 @@ class Hub:
         elif not reader.in_step and audience.ready.get(reader.fd) is reader:
             del audience.ready[reader.fd]
             audience.others.add(reader)
-            if self._sweeps:
-                self._slowed.append(reader)
+            self._pump.slowed(reader)
 
     def leave(self, reader: Reader) -> None:
         """Lets a reader go; harmless for one who never got in."""
@@ -322,8 +266,7 @@ class Hub:
             audience.others.discard(reader)
         else:
             return
-        if self._sweeps:
-            self._left.add(reader.fd)
+        self._pump.left(reader.fd)
         if not audience:
             del self._audiences[audience.topics, audience.variant]
             for topic in audience.topics:

@@ -40,7 +40,7 @@ CLOSING_SECONDS = 5.0
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
 EVENT_STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-transform\r\n"
-    b"X-Accel-Buffering: no\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n"
+    b"X-Accel-Buffering: no\r\nConnection: close\r\n"
 )
 log = logging.getLogger("live.fanout")
 Headers = list[tuple[bytes, bytes]]

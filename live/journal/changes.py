@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from live.errors import AlreadyRetracted, NotAllowedNow
-from live.journal.keys import SECTIONS, SITE, STORIES, WITHDRAWN, index_of, updates_of
+from live.journal.keys import SECTIONS, SITE, STORIES, index_of, updates_of
 from live.model import (
     Correction,
     Event,
@@ -72,6 +72,16 @@ class Change:
                 return update.story, update.id
         return "", ""
 
+    @property
+    def withdraws(self) -> str:
+        """What no replay may show any more: '<slug>', '<slug>/<update>', or '' for nothing."""
+        match self.event:
+            case StoryWithdrawn(slug=slug):
+                return slug
+            case UpdateRetracted(update=update):
+                return f"{update.story}/{update.id}"
+        return ""
+
 
 def _stored(record: Frozen) -> str:
     return record.model_dump_json(by_alias=True, exclude_none=True)
@@ -103,7 +113,6 @@ def _published(story: Story, left: tuple[str, ...], moment: datetime) -> tuple[S
     writes = _bumped(story, moment)
     writes += [Write("HSET", SECTIONS, (slugify(name), name)) for name in story.sections]
     writes += [Write("ZREM", index_of(f"section/{slugify(name)}"), (story.slug,)) for name in left]
-    writes += [Write("SREM", WITHDRAWN, (story.slug,))]
     return StoryPublished(at=moment, story=public, card=public.card(moment), left=left), writes
 
 
@@ -122,7 +131,6 @@ def edit_story(old: Story, draft: StoryEdit, moment: datetime) -> Change:
     elif old.pub_status == "usable":
         event = StoryWithdrawn(at=moment, slug=story.slug, sections=old.sections, version=version)
         writes += [Write("ZREM", index_of(topic), (story.slug,)) for topic in _topics(old.sections)]
-        writes += [Write("SADD", WITHDRAWN, (story.slug,))]
     return Change(story, event, (Guard(STORIES, story.slug, old.version),), tuple(writes))
 
 
@@ -171,10 +179,7 @@ def retract_update(story: Story, old: Update, reason: str, moment: datetime) -> 
         version_created=moment, version=old.version + 1,
         retraction=Retraction(reason=reason, at=moment) if old.pub_status == "usable" else None,
     )  # fmt: skip
-    writes = (
-        Write("HSET", updates_of(story.slug), (old.id, _stored(remains))),
-        Write("SADD", WITHDRAWN, (f"{story.slug}/{old.id}",)),
-    )
+    writes = (Write("HSET", updates_of(story.slug), (old.id, _stored(remains))),)
     public = remains.retraction is not None and story.pub_status == "usable"
     event = UpdateRetracted(at=moment, update=remains) if public else None
     return Change(remains, event, (Guard(updates_of(story.slug), old.id, old.version),), writes)

@@ -29,7 +29,7 @@ class Keys(NamedTuple):
 STORIES = "stories"  # hash: slug -> Story
 SITE = "site"  # hash: 'notice' -> Notice, 'promo' -> Promo
 SECTIONS = "sections"  # hash: slug of a section -> its name
-WITHDRAWN = "withdrawn"  # set: '<slug>' or '<slug>/<update>' whose text no replay may show again
+WITHDRAWN = "withdrawn"  # hash: '<slug>' or '<slug>/<update>' -> cursor before which no replay shows its text
 TOKENS = "tokens"  # hash: id -> Token
 
 

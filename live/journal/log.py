@@ -53,10 +53,11 @@ class Receipt(NamedTuple):
 
 
 class Appended(NamedTuple):
-    """What became of an append. `answer` is the first answer when the request is a repetition, else None."""
+    """What became of an append. If the request is a repetition, all this is of the first one."""
 
     cursor: Cursor
-    answer: str | None
+    answer: str
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +107,15 @@ class Journal:
             Unavailable: the server cannot be reached; the change may or may not have happened: repeat it.
         """
         collections = list(dict.fromkeys([g.collection for g in change.guards] + [w.collection for w in change.writes]))
-        position = {name: number for number, name in enumerate(collections, 3)}
-        keys = [self._keys.log, self._keys.receipt(receipt.key), *map(self._keys.of, collections)]
+        position = {name: number for number, name in enumerate(collections, 4)}
+        fixed = [self._keys.log, self._keys.receipt(receipt.key), self._keys.of(WITHDRAWN)]
+        keys = [*fixed, *map(self._keys.of, collections)]
         event = change.event
         arguments = [
             self._keys.channel, self._retention, RECEIPT_MILLIS, receipt.digest, receipt.answer,
             event.model_dump_json(by_alias=True, exclude_none=True) if event else "",
             *change.carries,
+            change.withdraws,
             json.dumps([[position[g.collection], g.field, g.version] for g in change.guards]),
             json.dumps([[w.command, position[w.collection], *w.arguments] for w in change.writes]),
         ]  # fmt: skip
@@ -121,7 +124,9 @@ class Journal:
             raise KeyReused()
         if status == "stale":
             raise StaleVersion()
-        return Appended(Cursor.parse(rest[0]), rest[1] if status == "repeated" else None)
+        if status == "repeated":
+            return Appended(Cursor.parse(rest[0]), rest[1], repeated=True)
+        return Appended(Cursor.parse(rest[0]), receipt.answer)
 
     async def _durably(self, *command: Any) -> list[str]:
         """Sends a command and, where asked for, waits on the same connection until its effect is on disk."""
@@ -138,19 +143,21 @@ class Journal:
             raise Unavailable("The journal took the change but could not write it to disk in time; send it again.")
         return answer
 
-    async def recall(self, key: str, digest: str) -> str | None:
-        """The first answer to the request with this key; None if there was no such request.
+    async def recall(self, receipt: Receipt) -> Appended | None:
+        """What became of the request with this receipt, durable when this returns; None if it never came.
 
         Raises:
             KeyReused: the key was used with another digest.
         """
+        key = self._keys.receipt(receipt.key)
         with reaching():
-            known = await self._client.hmget(self._keys.receipt(key), ["digest", "answer"])
-        if known[0] is None:
+            digest, cursor, answer = await self._client.hmget(key, ["digest", "cursor", "answer"])
+        if digest is None or cursor is None or answer is None:
             return None
-        if known[0] != digest:
+        if digest != receipt.digest:
             raise KeyReused()
-        return str(known[1])
+        await self._durably("PEXPIRE", key, RECEIPT_MILLIS)  # a write, to wait for: the first may not be on disk yet
+        return Appended(Cursor.parse(str(cursor)), str(answer), repeated=True)
 
     async def last(self) -> Cursor:
         """The cursor of the last entry; 0-0 in an empty log."""

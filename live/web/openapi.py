@@ -11,6 +11,7 @@ from live.errors import (
     BadRequest,
     BodyTooLarge,
     Invalid,
+    KeyReused,
     NotAuthenticated,
     NotJSON,
     NotPermitted,
@@ -20,8 +21,9 @@ from live.errors import (
 from live.model import Frozen
 from live.web.operations import Operation
 
-ALWAYS: tuple[type[Problem], ...] = (BadRequest, NotAuthenticated, NotPermitted, Unavailable)
-WITH_BODY: tuple[type[Problem], ...] = (BodyTooLarge, NotJSON, Invalid)
+ALWAYS: tuple[type[Problem], ...] = (BadRequest, NotAuthenticated, NotPermitted, BodyTooLarge, Unavailable)
+WITH_BODY: tuple[type[Problem], ...] = (NotJSON, Invalid)
+CHANGING: tuple[type[Problem], ...] = (KeyReused,)
 PROBLEM_SCHEMA = {
     "type": "object",
     "description": "RFC 9457 problem details.",
@@ -107,7 +109,8 @@ def _responses(operation: Operation, references: Any) -> dict[str, Any]:
     if operation.answer:
         good["content"] = {"application/json": {"schema": references[operation.answer, "serialization"]}}
     responses = {str(operation.status): good}
-    for problem in (*ALWAYS, *(WITH_BODY if operation.body else ()), *operation.problems):
+    general = (*ALWAYS, *(WITH_BODY if operation.body else ()), *(CHANGING if operation.decide else ()))
+    for problem in (*general, *operation.problems):
         content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         status = str(problem.status)
         text = (problem.__doc__ or problem.title).strip()

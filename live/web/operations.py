@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from live.errors import BadRequest, BodyTooLarge, FieldError, Invalid, MalformedJSON, NotJSON, Problem, StaleVersion
-from live.journal import Change, Journal, Receipt, State
+from live.journal import Appended, Change, Journal, Receipt, State
 from live.journal.tokens import Role, Token, Tokens
 from live.model import Frozen, Notice, Promo, Story, Update, now
 from live.web.auth import require
@@ -23,6 +24,7 @@ from live.web.problems import invalid
 
 Draft = TypeVar("Draft", bound=Frozen)
 LONGEST_KEY = 255
+ENTITY_TAG = re.compile(r'(?:W/)?"[^"\s]+"')
 TRIES = 10
 """How often a change is decided again when somebody else's came between, and the editor named no version."""
 
@@ -110,14 +112,20 @@ class Operator:
             return answer_of(await operation.read(call), operation.status)
         assert operation.decide
         receipt = _receipt(request, token, raw)
-        answer = await self._journal.recall(receipt.key, receipt.digest)
-        if answer is not None:
-            return restored(answer, repeated=True)
+        first = await self._journal.recall(receipt)
+        if first is not None:
+            return restored(first)
         return await self._change(operation, operation.decide, call, receipt)
 
     async def _change(self, operation: Operation, decide: Decide, call: Call, receipt: Receipt) -> Response:
         for attempt in range(TRIES):
-            change = await decide(call)
+            try:
+                change = await decide(call)
+            except Problem:  # perhaps because the same request, sent before, came in between
+                first = await self._journal.recall(receipt)
+                if first is None:
+                    raise
+                return restored(first)
             answer = prepared(change.record, operation.status)
             try:
                 appended = await self._journal.append(change, receipt._replace(answer=answer))
@@ -125,9 +133,7 @@ class Operator:
                 if call.if_match is not None or attempt == TRIES - 1:
                     raise
                 continue
-            response = restored(appended.answer or answer, repeated=appended.answer is not None)
-            response.headers["Live-Cursor"] = str(appended.cursor)
-            return response
+            return restored(appended if appended.repeated else appended._replace(answer=answer))
         raise AssertionError("the loop returns or raises")
 
 
@@ -164,12 +170,12 @@ def parse_body(request: Request, raw: bytes) -> dict[str, Any]:
 
 
 def if_match(request: Request) -> frozenset[str] | None:
-    """The entity tags of If-Match (RFC 9110, 13.1.1), None without the header."""
+    """The entity tags of If-Match (RFC 9110, 13.1.1), None without the header; a weak one never matches."""
     header = request.headers.get("if-match")
     if header is None:
         return None
     tags = frozenset(tag.strip() for tag in header.split(","))
-    if any(tag != "*" and not (len(tag) > 2 and tag[0] == tag[-1] == '"') for tag in tags):
+    if not all(tag == "*" or ENTITY_TAG.fullmatch(tag) for tag in tags):
         raise BadRequest('If-Match takes the ETag of the record as it was sent, in quotes: If-Match: "3".')
     return tags
 
@@ -200,19 +206,25 @@ def prepared(record: Frozen | None, status: int) -> str:
     return json.dumps({"status": status if record else HTTPStatus.NO_CONTENT, "headers": headers, "body": body})
 
 
-def restored(answer: str, *, repeated: bool) -> Response:
-    """The response that `prepared` kept."""
+def restored(appended: Appended) -> Response:
+    """The response to a change, from the answer that `prepared` made."""
+    response = _response(appended.answer)
+    response.headers["Live-Cursor"] = str(appended.cursor)
+    if appended.repeated:
+        response.headers["Idempotent-Replayed"] = "true"
+    return response
+
+
+def _response(answer: str) -> Response:
     kept = json.loads(answer)
     headers = kept["headers"] | {"Cache-Control": "no-store"}
-    if repeated:
-        headers["Idempotent-Replayed"] = "true"
     return Response(kept["body"] or None, kept["status"], headers, "application/json" if kept["body"] else None)
 
 
 def answer_of(record: Frozen | dict[str, Any], status: int) -> Response:
     """What a read found, as a response."""
     if isinstance(record, Frozen):
-        return restored(prepared(record, status), repeated=False)
+        return _response(prepared(record, status))
     headers = {"Cache-Control": "no-store"}
     if "version" in record:
         headers["ETag"] = f'"{record["version"]}"'

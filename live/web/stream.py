@@ -15,6 +15,7 @@ from live.fanout import LEND, CloseCode, Hub, Lender, Reader
 from live.fanout.frames import Form, Variant, Wire
 from live.model import Cursor
 from live.web.auth import require_own_origin
+from live.web.headers import RAW_SECURITY_HEADERS
 from live.web.problems import problem_json
 
 TOPIC = re.compile(r"front|breaking|(?:section|story)/[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
@@ -91,7 +92,7 @@ class Stream:
             return
         lender: Lender = scope["extensions"][LEND]
         if scope["type"] == "http":
-            self._admit(lender, wish, "sse", RETRY, _cross_origin(headers))
+            self._admit(lender, wish, "sse", RETRY, [*RAW_SECURITY_HEADERS, *_cross_origin(headers)])
         else:
             self._admit(lender, wish, "deflated" if lender.deflate else "ws", b"", [])
 

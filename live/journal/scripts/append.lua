@@ -2,7 +2,8 @@
 --
 -- KEYS[1]  the log (stream)
 -- KEYS[2]  the receipt of this request (hash: digest, cursor, answer)
--- KEYS[3+] what the guards and writes refer to, by position
+-- KEYS[3]  what was withdrawn (hash: '<slug>' or '<slug>/<update>' -> cursor of the withdrawal)
+-- KEYS[4+] what the guards and writes refer to, by position
 -- ARGV[1]  pub/sub channel
 -- ARGV[2]  entries to keep in the log
 -- ARGV[3]  milliseconds for which the receipt is kept
@@ -11,8 +12,9 @@
 -- ARGV[6]  the event as JSON, or '' when readers have nothing to learn from this change
 -- ARGV[7]  slug of the story whose text the event carries, or ''
 -- ARGV[8]  ID of the update whose text the event carries, or ''
--- ARGV[9]  guards, JSON: [[position, field, version], ...]; version 0 means 'is not there'
--- ARGV[10] writes, JSON: [[command, position, argument, ...], ...]
+-- ARGV[9]  what the event withdraws, as in KEYS[3], or ''
+-- ARGV[10] guards, JSON: [[position, field, version], ...]; version 0 means 'is not there'
+-- ARGV[11] writes, JSON: [[command, position, argument, ...], ...]
 --
 -- Returns {'done', cursor}, {'repeated', cursor, answer}, {'reused'} (same key, other request),
 -- or {'stale', number of the guard that failed (from 1), version found}.
@@ -29,7 +31,7 @@ if known[1] then
   return {'repeated', known[2], known[3]}
 end
 
-for number, guard in ipairs(cjson.decode(ARGV[9])) do
+for number, guard in ipairs(cjson.decode(ARGV[10])) do
   local record = redis.call('HGET', KEYS[guard[1]], guard[2])
   local version = record and cjson.decode(record).version or 0
   if version ~= guard[3] then
@@ -37,7 +39,7 @@ for number, guard in ipairs(cjson.decode(ARGV[9])) do
   end
 end
 
-for _, write in ipairs(cjson.decode(ARGV[10])) do
+for _, write in ipairs(cjson.decode(ARGV[11])) do
   redis.call(write[1], KEYS[write[2]], unpack(write, 3))
 end
 
@@ -46,6 +48,9 @@ local cursor = last and last[1] or '0-0'
 if ARGV[6] ~= '' then
   local before = cursor
   cursor = redis.call('XADD', log, 'MAXLEN', '~', ARGV[2], '*', 'event', ARGV[6], 'story', ARGV[7], 'update', ARGV[8])
+  if ARGV[9] ~= '' then
+    redis.call('HSET', KEYS[3], ARGV[9], cursor)
+  end
   redis.call('PUBLISH', ARGV[1], '{"id":"' .. cursor .. '","prev":"' .. before .. '","event":' .. ARGV[6] .. '}')
 end
 

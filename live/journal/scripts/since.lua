@@ -1,7 +1,7 @@
 -- The entries after a cursor, oldest first.
 --
 -- KEYS[1] the log (stream)
--- KEYS[2] the set of what was withdrawn: '<slug>' of a story, '<slug>/<update>' of an update
+-- KEYS[2] what was withdrawn (hash: '<slug>' of a story, '<slug>/<update>' of an update -> cursor of the withdrawal)
 -- ARGV[1] the cursor; '0-0' is before the first entry
 -- ARGV[2] at most so many entries
 --
@@ -32,12 +32,27 @@ if not complete() then
   return {'lost', last and last[1] or '0-0'}
 end
 
+-- Whether one cursor is before another.
+local function before(one, other)
+  local millis, sequence = one:match('(%d+)-(%d+)')
+  local other_millis, other_sequence = other:match('(%d+)-(%d+)')
+  if millis ~= other_millis then
+    return tonumber(millis) < tonumber(other_millis)
+  end
+  return tonumber(sequence) < tonumber(other_sequence)
+end
+
+local function withdrawn(cursor, what)
+  local since = redis.call('HGET', KEYS[2], what)
+  return since and before(cursor, since)
+end
+
 local entries = {}
 for _, item in ipairs(redis.call('XRANGE', log, '(' .. after, '+', 'COUNT', ARGV[2])) do
   local fields = item[2]
   local event, story, update = fields[2], fields[4], fields[6]
-  local withdrawn = story ~= '' and redis.call('SISMEMBER', KEYS[2], story) == 1
-    or update ~= '' and redis.call('SISMEMBER', KEYS[2], story .. '/' .. update) == 1
-  entries[#entries + 1] = {item[1], withdrawn and '' or event}
+  local gone = story ~= '' and withdrawn(item[1], story)
+    or update ~= '' and withdrawn(item[1], story .. '/' .. update)
+  entries[#entries + 1] = {item[1], gone and '' or event}
 end
 return {'entries', entries}

@@ -1,0 +1,134 @@
+"""What is sent when: one sweep after the other, in slices, between which the event loop does its other work.
+
+Entries that arrive together, or while a sweep is under way, leave together in the next one. Urgent entries do not
+wait for that: their sweep begins at once, on top of the one under way, and the entries that they overtake follow.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Sequence
+
+from live.fanout.frames import Frames
+from live.fanout.reader import Reader
+from live.fanout.sweep import Errand, Sweep
+from live.model import Cursor
+
+log = logging.getLogger("live.fanout")
+SLICE = 400
+"""Readers that are written to before anything else gets its turn: about 3 ms."""
+
+
+class Pump:
+    """The order of sending.
+
+    Args:
+        errands: what each audience gets of some entries, which are all urgent or all routine; `ahead` says whether
+            others before them are still to come.
+        heartbeat: what each audience gets as a tick.
+        give_up: is called when a sweep failed, and some readers may not have got what they should have.
+    """
+
+    def __init__(
+        self,
+        errands: Callable[[Sequence[Frames], bool], Iterable[Errand]],
+        heartbeat: Callable[[], Iterable[Errand]],
+        give_up: Callable[[], None],
+    ) -> None:
+        self._errands = errands
+        self._heartbeat = heartbeat
+        self._give_up = give_up
+        self._waiting: list[Frames] = []  # no sweep has begun with these
+        self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
+        self._shares: list[tuple[int, int]] = []  # of the heartbeat, due
+        self._left: set[int] = set()
+        self._slowed: list[Reader] = []
+        self._running = False
+        self._progress = asyncio.Event()
+
+    def begun(self, position: Cursor) -> Cursor:
+        """The cursor up to which sending has at least begun, where entries up to `position` were put in."""
+        return self._waiting[0].previous if self._waiting else position
+
+    async def progress(self) -> None:
+        """Waits until `begun` has moved."""
+        await self._progress.wait()
+
+    def put(self, frames: Frames) -> None:
+        """Has an entry sent."""
+        frames.waiting = True
+        self._waiting.append(frames)
+        self._wake()
+
+    def put_tick(self, part: int, parts: int) -> None:
+        """Has the heartbeat sent to one of `parts` shares of the readers, when nothing else is under way."""
+        self._shares.append((part, parts))
+        self._wake()
+
+    def restart(self, errands: Iterable[Errand]) -> None:
+        """Forgets all that was to be sent, and sends this instead."""
+        self._waiting.clear()
+        self._sweeps[:] = [Sweep(errands, urgent=True)]
+        self._wake()
+
+    def left(self, fd: int) -> None:
+        """Takes note that a socket no longer belongs to its reader."""
+        if self._sweeps:
+            self._left.add(fd)
+
+    def slowed(self, reader: Reader) -> None:
+        """Takes note that a reader fell behind, so that nothing may be written to its socket."""
+        if self._sweeps:
+            self._slowed.append(reader)
+
+    def _wake(self) -> None:
+        if not self._running:
+            self._running = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump(self) -> None:
+        """One slice of work, then the event loop's other work, until nothing is left to send."""
+        try:
+            self._settle()
+            self._begin()
+            if self._sweeps and self._sweeps[-1].advance(SLICE):
+                self._sweeps.pop()
+        except Exception:
+            log.exception("a sweep failed")
+            self._sweeps.clear()
+            self._give_up()
+        self._running = bool(self._sweeps or self._waiting or self._shares)
+        if self._running:
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _begin(self) -> None:
+        """Begins the next sweep: urgent entries at once, the others and then the heartbeat when the last is through."""
+        under_way = self._sweeps[-1] if self._sweeps else None
+        if under_way is None or not under_way.urgent:
+            urgent = [frames for frames in self._waiting if frames.urgent]
+            overtaking = under_way is not None or len(urgent) < len(self._waiting)
+            if urgent and overtaking:
+                self._take(urgent)
+                self._sweeps.append(Sweep(self._errands(urgent, True), urgent=True))
+                return
+        if under_way is not None:
+            return
+        if self._waiting:
+            batch = list(self._waiting)
+            self._take(batch)
+            self._sweeps.append(Sweep(self._errands(batch, False), urgent=False))
+        elif self._shares:
+            self._sweeps.append(Sweep(self._heartbeat(), urgent=False, share=self._shares.pop(0)))
+
+    def _take(self, batch: Iterable[Frames]) -> None:
+        for frames in batch:
+            frames.waiting = False
+        self._waiting = [frames for frames in self._waiting if frames.waiting]
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    def _settle(self) -> None:
+        if self._left or self._slowed:
+            for sweep in self._sweeps:
+                sweep.settle(self._left, self._slowed)
+            self._left.clear()
+            self._slowed.clear()

@@ -1,0 +1,142 @@
+"""Answers kept as bytes with their gzip and entity tag: made once per change and process, handed out as they are."""
+
+import asyncio
+import gzip
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from live.errors import Problem, Unavailable
+from live.model import now
+
+KEPT_PAGES = 5_000
+RETRY_SECONDS = 1.0
+"""How long pages are served as they are after the journal did not answer."""
+RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+class Rendered(NamedTuple):
+    """An answer as bytes. It changes with any of its topics, and at `expires`."""
+
+    body: bytes
+    zipped: bytes
+    etag: str
+    headers: RawHeaders
+    topics: frozenset[str]
+    expires: datetime | None
+
+
+def rendered(
+    body: bytes, media_type: str, cache_control: str, topics: frozenset[str], expires: datetime | None = None
+) -> Rendered:
+    """An answer ready to be kept. The tag is weak: it stands for the plain and the zipped form."""
+    etag = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
+    headers = (
+        (b"content-type", media_type.encode()),
+        (b"etag", etag.encode()),
+        (b"cache-control", cache_control.encode()),
+        (b"vary", b"Accept-Encoding"),
+    )
+    return Rendered(body, gzip.compress(body, 6, mtime=0), etag, headers, topics, expires)
+
+
+def answer(request: Request, page: Rendered) -> Response:
+    """The response with a kept answer, or 304 (RFC 9110, 13.1.2). Server-Timing tells the page what time it is."""
+    timing = (b"server-timing", b"now;dur=%d" % (time.time() * 1000))
+    if page.etag in request.headers.get("if-none-match", ""):
+        response = Response(status_code=304)
+        response.raw_headers = [*page.headers[1:], timing]
+        return response
+    zipped = takes_gzip(request.headers.get("accept-encoding", ""))
+    response = Response(page.zipped if zipped else page.body)
+    length = (b"content-length", str(len(response.body)).encode())
+    encoding = ((b"content-encoding", b"gzip"),) if zipped else ()
+    response.raw_headers = [*page.headers, *encoding, length, timing]
+    return response
+
+
+def takes_gzip(accept_encoding: str) -> bool:
+    """Whether the client accepts gzip (RFC 9110, 12.5.3): it is named, and not with a quality of nought."""
+    for coding in accept_encoding.split(","):
+        name, _, quality = coding.replace(" ", "").partition(";q=")
+        if name.lower() in ("gzip", "x-gzip"):
+            return quality.strip("0.") != "" or quality == ""
+    return False
+
+
+class Kept:
+    """A page's place in the cache: what was rendered last, and whether it is still true."""
+
+    __slots__ = ("lock", "not_before", "page", "stale")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.page: Rendered | None = None
+        self.stale = True
+        self.not_before = 0.0
+
+
+class Cache:
+    """Answers by address. One is made at a time per address; while it runs, or while the journal is away, others get
+    the one before: its cursor is as old as its content, so the stream brings what is missing."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+
+    async def get(self, path: str, make: Callable[[], Awaitable[Rendered]]) -> Rendered:
+        """The page at a path, rendered by `make` if it is not kept or no longer true.
+
+        Raises:
+            Problem: whatever `make` raises, when there is nothing to fall back on.
+        """
+        kept = self._kept.setdefault(path, Kept())
+        self._kept.move_to_end(path)
+        if kept.page is not None:
+            expired = kept.page.expires is not None and kept.page.expires <= now()
+            busy = kept.lock.locked() or time.monotonic() < kept.not_before
+            if not (kept.stale or expired) or busy:
+                return kept.page
+        async with kept.lock:
+            if kept.page is None or kept.stale or (kept.page.expires and kept.page.expires <= now()):
+                await self._render(path, kept, make)
+            assert kept.page is not None
+            return kept.page
+
+    async def _render(self, path: str, kept: Kept, make: Callable[[], Awaitable[Rendered]]) -> None:
+        kept.stale = False  # first: what changes from here on makes it stale again
+        try:
+            kept.page = await make()
+        except Unavailable:
+            kept.stale = True
+            kept.not_before = time.monotonic() + RETRY_SECONDS
+            if kept.page is None:
+                self._kept.pop(path, None)
+                raise
+        except Problem:
+            self._kept.pop(path, None)
+            raise
+        while len(self._kept) > KEPT_PAGES:
+            self._kept.popitem(last=False)
+
+    def invalidate(self, topics: frozenset[str]) -> None:
+        """Marks the pages of these topics as no longer true."""
+        for kept in self._kept.values():
+            if kept.page is None or kept.page.topics & topics:
+                kept.stale = True
+
+    def drop(self, topics: frozenset[str]) -> None:
+        """Forgets the pages of these topics at once: something on them must not be shown again."""
+        for path in [path for path, kept in self._kept.items() if kept.page and kept.page.topics & topics]:
+            del self._kept[path]
+        self.invalidate(topics)
+
+    def clear(self) -> None:
+        """Marks every page as no longer true."""
+        for kept in self._kept.values():
+            kept.stale = True

@@ -1,0 +1,45 @@
+"""The stream for readers who can hold no connection: a short answer that caches may keep (docs/protocol.md)."""
+
+import json
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import Response
+
+from live.errors import BadQuery
+from live.fanout import Hub
+from live.fanout.frames import Form
+from live.web.cache import Cache, Rendered, answer, rendered
+from live.web.stream import parse_wish
+
+RECENT = 50
+"""Entries that one answer holds."""
+FRESH = "public, max-age=2"
+"""So often, in seconds, a cache asks for a new answer."""
+
+
+class Poll:
+    """The endpoint: `GET /poll.json?topics=...&as=...`, the same bytes for everybody who follows these topics."""
+
+    def __init__(self, hub: Hub, cache: Cache, max_topics: int) -> None:
+        self._hub = hub
+        self._cache = cache
+        self._max_topics = max_topics
+
+    async def __call__(self, request: Request) -> Response:
+        """Answers from memory. Raises UnknownTopic or BadQuery."""
+        if "after" in request.query_params:
+            raise BadQuery("A poll takes no 'after': all get the same answer; pick what is new to you by its id.")
+        wish = parse_wish(request.query_params, Headers(), self._max_topics)
+        address = f"/poll.json {wish.form} {','.join(sorted(wish.topics))}"
+
+        async def make() -> Rendered:
+            return self._make(wish.topics, wish.form)
+
+        return answer(request, await self._cache.get(address, make))
+
+    def _make(self, topics: frozenset[str], form: Form) -> Rendered:
+        floor, cursor, messages = self._hub.recent(topics, form, RECENT)
+        content = {"from": str(floor), "id": str(cursor), "messages": messages}
+        body = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode()
+        return rendered(body, "application/json", FRESH, topics)

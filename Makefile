@@ -24,7 +24,7 @@ check: $(VENV)/dev node_modules/.installed
 	$(BIN)/python -m tests.tools node node_modules/typescript/bin/tsc -p tsconfig.json
 
 bench: $(VENV)/dev
-	$(BIN)/python -m tests.bench.fanout $(ARGS)
+	$(BIN)/python -m tests.bench.compare $(ARGS)
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .

@@ -157,9 +157,9 @@ def routes(node: Node) -> list[BaseRoute]:
     return [
         WebSocketRoute("/stream", node.stream),  # first: it is asked for most
         Route("/stream", node.stream, methods=["GET"]),
-        Route("/", node.pages.front),
-        Route("/section/{section}", node.pages.section),
-        Route("/story/{slug}", node.pages.story),
+        Route("/story/{slug}", node.pages.story, methods=["GET"]),
+        Route("/", node.pages.front, methods=["GET"]),
+        Route("/section/{slug}", node.pages.section, methods=["GET"]),
         Route("/poll.json", node.poll.__call__),
         *api_routes(node.operator),
         Mount("/static/{digest}", LastingFiles(node.layout)),

@@ -16,6 +16,7 @@ import live
 from live import demo as demonstration
 from live import doctor as examination
 from live import serving
+from live.bench import capacity
 from live.errors import LiveError, SettingsError
 from live.journal import Keys
 from live.journal.connection import connect, require_usable
@@ -99,6 +100,16 @@ def doctor() -> None:
         typer.echo(f"{typer.style(mark, fg=colour)}  {finding.what}" + (f": {finding.mend}" if finding.mend else ""))
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
+
+
+@app.command()
+def bench(
+    readers: Annotated[int, typer.Option(min=200, max=100_000, help="Readers to measure with.")] = 5_000,
+) -> None:
+    """Measure how many readers this machine will hold (Linux)."""
+    with told_in_one_sentence():
+        found = capacity.measure(readers, lambda line: typer.echo(line, err=True))
+    typer.echo(capacity.report(found))
 
 
 @app.command()

@@ -242,7 +242,7 @@ class Hub:
                 self._by_topic.setdefault(topic, set()).add(audience)
         reader.audience = audience
         if reader.in_step:
-            audience.ready[reader.fd] = reader
+            audience.ready[reader.raw_send] = reader
         else:
             audience.others.add(reader)
 
@@ -251,22 +251,21 @@ class Hub:
         audience = reader.audience
         if reader.in_step and reader in audience.others:
             audience.others.discard(reader)
-            audience.ready[reader.fd] = reader
-        elif not reader.in_step and audience.ready.get(reader.fd) is reader:
-            del audience.ready[reader.fd]
+            audience.ready[reader.raw_send] = reader
+        elif not reader.in_step and reader.raw_send in audience.ready:
+            del audience.ready[reader.raw_send]
             audience.others.add(reader)
             self._pump.slowed(reader)
 
     def leave(self, reader: Reader) -> None:
         """Lets a reader go; harmless for one who never got in."""
         audience = reader.audience
-        if audience.ready.get(reader.fd) is reader:
-            del audience.ready[reader.fd]
+        if reader.raw_send in audience.ready:
+            del audience.ready[reader.raw_send]
         elif reader in audience.others:
             audience.others.discard(reader)
         else:
             return
-        self._pump.left(reader.fd)
         if not audience:
             del self._audiences[audience.topics, audience.variant]
             for topic in audience.topics:

@@ -40,7 +40,6 @@ class Pump:
         self._waiting: list[Frames] = []  # no sweep has begun with these
         self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
         self._shares: list[tuple[int, int]] = []  # of the heartbeat, due
-        self._left: set[int] = set()
         self._slowed: list[Reader] = []
         self._running = False
         self._progress = asyncio.Event()
@@ -69,11 +68,6 @@ class Pump:
         self._waiting.clear()
         self._sweeps[:] = [Sweep(errands, urgent=True)]
         self._wake()
-
-    def left(self, fd: int) -> None:
-        """Takes note that a socket no longer belongs to its reader."""
-        if self._sweeps:
-            self._left.add(fd)
 
     def slowed(self, reader: Reader) -> None:
         """Takes note that a reader fell behind, so that nothing may be written to its socket."""
@@ -127,8 +121,7 @@ class Pump:
         self._progress = asyncio.Event()
 
     def _settle(self) -> None:
-        if self._left or self._slowed:
+        if self._slowed:
             for sweep in self._sweeps:
-                sweep.settle(self._left, self._slowed)
-            self._left.clear()
+                sweep.settle(self._slowed)
             self._slowed.clear()

@@ -6,8 +6,9 @@ a bounded backlog, urgent entries first, until the transport has drained.
 """
 
 import asyncio
-import os
 from collections import deque
+from collections.abc import Callable
+from socket import SOCK_STREAM, SocketType
 from typing import TYPE_CHECKING
 
 from live.fanout.frames import Variant
@@ -24,10 +25,18 @@ CLOSING_SECONDS = 5.0
 """How long a closed reader may take to read what is left and to answer."""
 
 
+Send = Callable[[bytes], int]
+
+
+def _unsendable(data: bytes) -> int:
+    """What a reader sends with that has no connection yet."""
+    raise BlockingIOError
+
+
 class Audience:
     """The readers with the same topics and the same variant: the same bytes serve them all.
 
-    `ready` are the sockets of those in step; `others` are behind, or are reached through TLS.
+    `ready` are those in step, by the `send` of their sockets; `others` are behind, or are reached through TLS.
     """
 
     __slots__ = ("others", "ready", "topics", "variant")
@@ -35,7 +44,7 @@ class Audience:
     def __init__(self, topics: frozenset[str], variant: Variant) -> None:
         self.topics = topics
         self.variant = variant
-        self.ready: dict[int, Reader] = {}
+        self.ready: dict[Send, Reader] = {}
         self.others: set[Reader] = set()
 
     def __len__(self) -> int:
@@ -74,7 +83,19 @@ class Reader(asyncio.Protocol):
         limit: bytes that may wait before it is closed as too slow; it resumes by its cursor.
     """
 
-    __slots__ = ("_backlog", "_closing", "_direct", "_hub", "_inbox", "_limit", "_transport", "audience", "fd")
+    __slots__ = (
+        "_backlog",
+        "_closing",
+        "_direct",
+        "_hub",
+        "_inbox",
+        "_limit",
+        "_socket",
+        "_transport",
+        "audience",
+        "fd",
+        "raw_send",
+    )
 
     def __init__(self, hub: "Hub", audience: Audience, limit: int) -> None:
         self._hub = hub
@@ -85,6 +106,9 @@ class Reader(asyncio.Protocol):
         self._inbox: Inbox | None = None
         self._closing = False
         self._direct = False
+        self._socket: SocketType | None = None
+        self.raw_send: Send = _unsendable
+        """Writes to the socket what it takes, and says how much that was."""
         self.fd = -1
 
     @property
@@ -113,7 +137,11 @@ class Reader(asyncio.Protocol):
         transport.set_write_buffer_limits(0)  # so that resume_writing says: empty
         transport.set_protocol(self)
         self._direct = transport.get_extra_info("sslcontext") is None
-        self.fd = transport.get_extra_info("socket").fileno()
+        shared = transport.get_extra_info("socket")
+        self.fd = shared.fileno()
+        # The bare socket type, on the transport's own descriptor: send(2) with the least around it.
+        self._socket = SocketType(shared.family, SOCK_STREAM, 0, self.fd)
+        self.raw_send = self._socket.send
 
     def send(self, data: bytes, ahead: bytes | None = None) -> None:
         """Writes the data, or keeps it until the socket takes it.
@@ -141,7 +169,7 @@ class Reader(asyncio.Protocol):
         taken = 0
         if self._direct:
             try:
-                taken = os.write(self.fd, data)
+                taken = self.raw_send(data)
             except BlockingIOError:
                 pass
             except OSError:
@@ -239,13 +267,15 @@ class Reader(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
         self._transport = None
-        self.fd = -1
 
     def _leave(self) -> None:
         if self._closing:
             return
         self._closing = True
         self._hub.leave(self)
+        if self._socket is not None:
+            self._socket.detach()  # the descriptor is the transport's; a late send fails here and reaches nobody else
+            self._socket = None
         if self._backlog is not None and self._backlog.room is not None:
             self._backlog.room.set()
         self._backlog = None

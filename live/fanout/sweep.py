@@ -1,10 +1,9 @@
 """One sweep over readers: the same news to all of them, in slices, so that nothing else waits for its whole length."""
 
-import os
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from live.fanout.reader import Audience, Reader
+from live.fanout.reader import Audience, Reader, Send
 
 
 class Errand(NamedTuple):
@@ -19,11 +18,13 @@ class Leg:
     """The part of a sweep that concerns one audience: whom it has still to reach."""
 
     __slots__ = ("errand", "others", "sockets")
+    sockets: list[Send]
 
-    def __init__(self, errand: Errand, sockets: list[int], others: list[Reader]) -> None:
+    def __init__(self, errand: Errand, part: int, parts: int) -> None:
+        ready = errand.audience.ready
         self.errand = errand
-        self.sockets = sockets
-        self.others = others
+        self.sockets = [send for send, reader in ready.items() if reader.fd % parts == part] if parts > 1 else [*ready]
+        self.others = [reader for reader in errand.audience.others if reader.fd % parts == part]
 
 
 class Sweep:
@@ -32,20 +33,9 @@ class Sweep:
     __slots__ = ("_legs", "urgent")
 
     def __init__(self, errands: Iterable[Errand], urgent: bool, share: tuple[int, int] = (0, 1)) -> None:
-        part, parts = share
         self.urgent = urgent
-        self._legs = [
-            Leg(
-                errand,
-                [fd for fd in errand.audience.ready if fd % parts == part]
-                if parts > 1
-                else list(errand.audience.ready),
-                [reader for reader in errand.audience.others if reader.fd % parts == part],
-            )
-            for errand in errands
-            if errand.data
-        ]
-        self._legs = [leg for leg in self._legs if leg.sockets or leg.others]
+        legs = (Leg(errand, *share) for errand in errands if errand.data)
+        self._legs = [leg for leg in legs if leg.sockets or leg.others]
 
     def advance(self, budget: int) -> bool:
         """Writes to at most `budget` readers; True when everybody was reached."""
@@ -57,21 +47,22 @@ class Sweep:
         return not self._legs
 
     def _write_to_sockets(self, leg: Leg, budget: int) -> int:
-        """The innermost loop of the program: one write(2) for each reader in step, and nothing else."""
+        """The innermost loop of the program: one send(2) for each reader in step, and nothing else."""
         data, ready = leg.errand.data, leg.errand.audience.ready
-        size, write = len(data), os.write
+        size = len(data)
         slice_, leg.sockets = leg.sockets[-budget:], leg.sockets[:-budget]
         sockets = iter(slice_)
         while True:
             try:
-                for fd in sockets:
-                    if (taken := write(fd, data)) != size:
-                        ready[fd].fall_behind(data[taken:])
+                for send in sockets:
+                    if (taken := send(data)) != size:
+                        ready[send].fall_behind(data[taken:])
                 return len(slice_)
             except BlockingIOError:
-                ready[fd].fall_behind(data)
+                ready[send].fall_behind(data)
             except OSError:
-                ready[fd].abort()
+                if send in ready:  # else its reader left since the sweep began
+                    ready[send].abort()
 
     def _hand_to_others(self, leg: Leg, budget: int) -> int:
         slice_, leg.others = leg.others[-budget:], leg.others[:-budget]
@@ -79,13 +70,11 @@ class Sweep:
             reader.send(leg.errand.data, leg.errand.ahead)
         return len(slice_)
 
-    def settle(self, left: set[int], slowed: list[Reader]) -> None:
-        """Takes note of who left or fell behind since the last slice, before a socket's number means somebody else."""
+    def settle(self, slowed: list[Reader]) -> None:
+        """Hands it to those who fell behind since the last slice; nothing may be written to their sockets now."""
         for leg in self._legs:
-            behind = {reader.fd: reader for reader in slowed if reader.audience is leg.errand.audience}
-            away = left | behind.keys()
-            if away.isdisjoint(leg.sockets):
-                continue
-            for fd in (behind.keys() & set(leg.sockets)) - left:
-                behind[fd].send(leg.errand.data, leg.errand.ahead)
-            leg.sockets = [fd for fd in leg.sockets if fd not in away]
+            behind = {reader.raw_send: reader for reader in slowed if reader.audience is leg.errand.audience}
+            for send in behind.keys() & set(leg.sockets):
+                behind[send].send(leg.errand.data, leg.errand.ahead)
+            if behind:
+                leg.sockets = [send for send in leg.sockets if send not in behind]

@@ -7,10 +7,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import lru_cache, partial
 from typing import NamedTuple
 
-from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from live.errors import Problem, Unavailable
 from live.model import now
@@ -46,21 +47,52 @@ def rendered(
     return Rendered(body, gzip.compress(body, 6, mtime=0), etag, headers, topics, expires)
 
 
-def answer(request: Request, page: Rendered) -> Response:
+class KeptResponse(Response):
+    """A response whose headers are bytes already."""
+
+    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        # Nothing of what Response does at this place is wanted: it would encode headers, each time anew.
+        self.status_code = status
+        self.raw_headers = headers
+        self.body = body
+        self.background = None
+
+
+class KeptAnswers:
+    """An endpoint whose answers are kept, as an ASGI application: that spares it Starlette's care for functions.
+
+    Args:
+        cache: where they are kept, by the request's path.
+        make: makes the answer for a request with these path parameters.
+    """
+
+    def __init__(self, cache: "Cache", make: Callable[..., Awaitable[Rendered]]) -> None:
+        self._cache = cache
+        self._make = make
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = await self._cache.get(scope["path"], partial(self._make, **scope["path_params"]))
+        await answer(scope, page)(scope, receive, send)
+
+
+def answer(scope: Scope, page: Rendered) -> Response:
     """The response with a kept answer, or 304 (RFC 9110, 13.1.2). Server-Timing tells the page what time it is."""
+    known = accepted = ""
+    for name, value in scope["headers"]:
+        if name == b"if-none-match":
+            known = value.decode("latin-1")
+        elif name == b"accept-encoding":
+            accepted = value.decode("latin-1")
     timing = (b"server-timing", b"now;dur=%d" % (time.time() * 1000))
-    if page.etag in request.headers.get("if-none-match", ""):
-        response = Response(status_code=304)
-        response.raw_headers = [*page.headers[1:], timing]
-        return response
-    zipped = takes_gzip(request.headers.get("accept-encoding", ""))
-    response = Response(page.zipped if zipped else page.body)
-    length = (b"content-length", str(len(response.body)).encode())
-    encoding = ((b"content-encoding", b"gzip"),) if zipped else ()
-    response.raw_headers = [*page.headers, *encoding, length, timing]
-    return response
+    if page.etag in known:
+        return KeptResponse(304, [*page.headers[1:], timing], b"")
+    if takes_gzip(accepted):
+        length = (b"content-length", b"%d" % len(page.zipped))
+        return KeptResponse(200, [*page.headers, (b"content-encoding", b"gzip"), length, timing], page.zipped)
+    return KeptResponse(200, [*page.headers, (b"content-length", b"%d" % len(page.body)), timing], page.body)
 
 
+@lru_cache(maxsize=256)
 def takes_gzip(accept_encoding: str) -> bool:
     """Whether the client accepts gzip (RFC 9110, 12.5.3): it is named, and not with a quality of nought."""
     for coding in accept_encoding.split(","):

@@ -112,8 +112,7 @@ class Operator:
             return answer_of(await operation.read(call), operation.status)
         assert operation.decide
         receipt = _receipt(request, token, raw)
-        first = await self._journal.recall(receipt)
-        if first is not None:
+        if "idempotency-key" in request.headers and (first := await self._journal.recall(receipt)) is not None:
             return restored(first)
         return await self._change(operation, operation.decide, call, receipt)
 

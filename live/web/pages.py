@@ -1,16 +1,13 @@
 """The readers' pages: rendered once per change and process, kept as bytes, served without asking Redis."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
-
-from starlette.requests import Request
-from starlette.responses import Response
 
 from live.errors import Gone, NotFound
 from live.journal import Journal, State
 from live.model import Notice, Story, now, slugify
-from live.web.cache import Cache, Rendered, answer, rendered
+from live.web.cache import Cache, KeptAnswers, Rendered, rendered
 from live.web.layout import Layout
 
 CARDS_ON_FRONT = 40
@@ -23,37 +20,23 @@ def page_of(html: str, topics: frozenset[str], notice: Notice | None) -> Rendere
 
 
 class Pages:
-    """The endpoints of the pages."""
+    """The pages: `front` (`GET /`), `section` (`GET /section/<name>`) and `story` (`GET /story/<slug>`)."""
 
     def __init__(self, journal: Journal, state: State, layout: Layout, cache: Cache) -> None:
         self._journal = journal
         self._state = state
         self._layout = layout
-        self.cache = cache
-
-    async def front(self, request: Request) -> Response:
-        """`GET /`"""
-        return await self._answer(request, "/", self._render_front)
-
-    async def section(self, request: Request) -> Response:
-        """`GET /section/<name>`"""
-        slug = request.path_params["section"]
-        return await self._answer(request, f"/section/{slug}", lambda: self._render_section(slug))
-
-    async def story(self, request: Request) -> Response:
-        """`GET /story/<slug>`"""
-        slug = request.path_params["slug"]
-        return await self._answer(request, f"/story/{slug}", lambda: self._render_story(slug))
+        self._cache = cache
+        self.front = KeptAnswers(cache, self._render_front)
+        self.section = KeptAnswers(cache, self._render_section)
+        self.story = KeptAnswers(cache, self._render_story)
 
     async def warm(self) -> None:
         """Renders the front page and its stories ahead, so that they can be had while the journal is away."""
-        await self.cache.get("/", self._render_front)
+        await self._cache.get("/", self._render_front)
         for card in await self._state.cards("front", CARDS_ON_FRONT):
-            await self.cache.get(f"/story/{card.slug}", lambda slug=card.slug: self._render_story(slug))  # type: ignore[misc]
+            await self._cache.get(f"/story/{card.slug}", partial(self._render_story, card.slug))
             await asyncio.sleep(0)  # readers who are already here go first
-
-    async def _answer(self, request: Request, path: str, make: Callable[[], Awaitable[Rendered]]) -> Response:
-        return answer(request, await self.cache.get(path, make))
 
     async def _frame(self, topics: frozenset[str]) -> dict[str, Any]:
         """What stands around the content. The cursor is read first: what follows is at least as new."""

@@ -36,7 +36,7 @@ class Poll:
         async def make() -> Rendered:
             return self._make(wish.topics, wish.form)
 
-        return answer(request, await self._cache.get(address, make))
+        return answer(request.scope, await self._cache.get(address, make))
 
     def _make(self, topics: frozenset[str], form: Form) -> Rendered:
         floor, cursor, messages = self._hub.recent(topics, form, RECENT)

@@ -1,0 +1,179 @@
+"""A crowd of readers on this machine: opens connections by the thousand, counts what arrives, and when.
+
+What is counted is a marker in the messages, `@@<number>@@`, so the crowd works against any server that passes it on
+uncompressed.
+"""
+
+import errno
+import re
+import resource
+import select
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+MARKER = re.compile(rb"@@(\d+)@@")
+LONGEST_MARKER = 16
+AT_ONCE = 64
+"""Handshakes under way at a time."""
+PATIENCE = 20.0
+"""Seconds without anything arriving after which a measurement is given up."""
+UPGRADE = (
+    "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+EVENTS = "GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAccept: text/event-stream\r\n\r\n"
+
+
+class Stalled(Exception):
+    """The server did not answer, or what it should have sent did not arrive."""
+
+
+def marker(number: int) -> str:
+    """The text that stands for message `number` in what the server is to send."""
+    return f"@@{number}@@"
+
+
+class Crowd:
+    """Readers of one address, each on a socket of its own.
+
+    Args:
+        host, port, path: what to connect to.
+        events: server-sent events instead of WebSocket.
+    """
+
+    def __init__(self, host: str, port: int, path: str, *, events: bool = False) -> None:
+        self._address = (host, port)
+        self._request = (EVENTS if events else UPGRADE).format(path=path, host=host, port=port).encode()
+        self._good = b" 200 " if events else b" 101 "
+        self._poll = select.epoll()
+        self._sockets: dict[int, socket.socket] = {}
+        self._tails: dict[int, bytes] = {}
+        self.received = 0
+        """Messages counted so far, over all readers."""
+        self.closed = 0
+        """Readers whose connection the server ended."""
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def open(self, count: int) -> float:
+        """Connects so many more readers; returns the seconds it took. Raises Stalled."""
+        start, opened, pending = time.perf_counter(), 0, 0
+        answers: dict[int, bytes] = {}
+        while opened < count:
+            while pending < AT_ONCE and opened + pending < count:
+                fd = self._dial(len(self._sockets))
+                answers[fd] = b""
+                pending += 1
+            ready = self._poll.poll(PATIENCE)
+            if not ready:
+                raise Stalled(f"only {opened} of {count} readers got in")
+            for fd, event in ready:
+                if fd not in answers:
+                    self._take(fd)
+                elif event & select.EPOLLOUT:
+                    self._sockets[fd].send(self._request)
+                    self._poll.modify(fd, select.EPOLLIN)
+                elif self._greeted(fd, answers):
+                    opened, pending = opened + 1, pending - 1
+        return time.perf_counter() - start
+
+    def _dial(self, number: int) -> int:
+        reader = socket.socket()
+        reader.setblocking(False)
+        if self._address[0].startswith("127."):  # many source addresses: more readers than there are ports
+            reader.bind((f"127.0.0.{1 + number % 8}", 0))
+        status = reader.connect_ex(self._address)
+        if status not in (0, errno.EINPROGRESS):
+            raise Stalled(f"cannot connect: {errno.errorcode[status]}")
+        self._sockets[reader.fileno()] = reader
+        self._poll.register(reader.fileno(), select.EPOLLOUT)
+        return reader.fileno()
+
+    def _greeted(self, fd: int, answers: dict[int, bytes]) -> bool:
+        data = self._sockets[fd].recv(65536)
+        answers[fd] += data
+        if not data or (b"\r\n" in answers[fd] and self._good not in answers[fd].split(b"\r\n", 1)[0]):
+            raise Stalled(f"a reader was refused: {answers[fd][:200]!r}")
+        if b"\r\n\r\n" not in answers[fd]:
+            return False
+        del answers[fd]
+        return True
+
+    def expect(self, total: int) -> None:
+        """Reads until `total` messages were counted. Raises Stalled."""
+        while self.received < total:
+            if not self.read(PATIENCE):
+                raise Stalled(f"{self.received} of {total} messages arrived; {self.closed} readers were cut off")
+
+    def idle(self, seconds: float) -> None:
+        """Reads whatever comes, for so long."""
+        end = time.perf_counter() + seconds
+        while (left := end - time.perf_counter()) > 0:
+            self.read(left)
+
+    def read(self, seconds: float, arrived: Callable[[int], None] | None = None) -> bool:
+        """Reads what there is, waiting for it at most so long; tells `arrived` each message's number."""
+        ready = self._poll.poll(seconds)
+        for fd, _ in ready:
+            self._take(fd, arrived)
+        return bool(ready)
+
+    def _take(self, fd: int, arrived: Callable[[int], None] | None = None) -> None:
+        try:
+            data = self._sockets[fd].recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._poll.unregister(fd)
+            self._sockets.pop(fd).close()
+            self.closed += 1
+            return
+        if fd in self._tails:
+            data = self._tails.pop(fd) + data
+        end = 0
+        for found in MARKER.finditer(data):
+            self.received += 1
+            end = found.end()
+            if arrived is not None:
+                arrived(int(found[1]))
+        tail = data[max(end, len(data) - LONGEST_MARKER) :]
+        if b"@" in tail:
+            self._tails[fd] = tail
+
+    def close(self) -> None:
+        """Ends all connections."""
+        for reader in self._sockets.values():
+            reader.close()
+        self._sockets.clear()
+        self._poll.close()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used so far: its CPU-time clock, see clock_getcpuclockid(3)."""
+    return time.clock_gettime(~pid << 3 | 2)
+
+
+def resident_kib(pid: int) -> int:
+    """Memory that a process holds, in KiB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1])
+    return 0
+
+
+def raise_file_limit() -> int:
+    """Lets this process, and those it starts, open as many files as it may; returns how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which that share of the values lie."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]

@@ -86,7 +86,7 @@ def teaser(card: Card) -> Markup:
 
 def rfc3339(moment: datetime) -> str:
     """2026-11-22T20:26:00.123Z"""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
 
 
 def absolute(moment: datetime) -> str:

@@ -40,6 +40,7 @@ class Hub:
         self._by_topic: dict[str, set[Audience]] = {}
         self._pump = Pump(self._errands, self._heartbeat, lambda: self.close_all(CloseCode.TRY_AGAIN_LATER))
         self._notices: dict[Variant, tuple[object, bytes]] = {}
+        self._last_hello: tuple[object, bytes] = (None, b"")
 
     @property
     def position(self) -> Cursor:
@@ -141,8 +142,14 @@ class Hub:
         start = self.begun if after is None else after
         if not self._ring.holds(start) or start > self.begun:
             return None
-        hello = self._encode(wire.hello(start, self._clock()), reader)
-        return b"".join([hello, *self._rest(reader, start), self._notice_in_force(reader)])
+        return b"".join([self._hello(reader, start), *self._rest(reader, start), self._notice_in_force(reader)])
+
+    def _hello(self, reader: Reader, start: Cursor) -> bytes:
+        """Encoded once for all who join at the same cursor in the same millisecond: after a cut, they are many."""
+        key = (start, self._clock(), reader.variant.wire)
+        if key != self._last_hello[0]:
+            self._last_hello = (key, self._encode(wire.hello(start, key[1]), reader))
+        return self._last_hello[1]
 
     async def join(self, reader: Reader, after: Cursor | None) -> None:
         """Lets a reader in: hello, what it missed since `after`, the notice in force, then all that comes.
@@ -158,7 +165,10 @@ class Hub:
             start, lost = after or self.begun, False
         except CursorLost:
             start, lost = self.begun, True
-        reader.send(self._encode(wire.hello(start, self._clock()), reader))
+        if lost:  # a cut between this and the reset must not leave the reader at a cursor it was never brought to
+            reader.send(self._encode(wire.hello(start, self._clock()) | {"more": True}, reader))
+        else:
+            reader.send(self._hello(reader, start))
         try:
             if not lost:
                 start = await self._replay(reader, start)

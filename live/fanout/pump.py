@@ -67,6 +67,7 @@ class Pump:
         """Forgets all that was to be sent, and sends this instead."""
         self._waiting.clear()
         self._sweeps[:] = [Sweep(errands, urgent=True)]
+        self._moved()
         self._wake()
 
     def slowed(self, reader: Reader) -> None:
@@ -117,6 +118,9 @@ class Pump:
         for frames in batch:
             frames.waiting = False
         self._waiting = [frames for frames in self._waiting if frames.waiting]
+        self._moved()
+
+    def _moved(self) -> None:
         self._progress.set()
         self._progress = asyncio.Event()
 

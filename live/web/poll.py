@@ -2,7 +2,6 @@
 
 import json
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -30,7 +29,7 @@ class Poll:
         """Answers from memory. Raises UnknownTopic or BadQuery."""
         if "after" in request.query_params:
             raise BadQuery("A poll takes no 'after': all get the same answer; pick what is new to you by its id.")
-        wish = parse_wish(request.query_params, Headers(), self._max_topics)
+        wish = parse_wish(request.scope["query_string"], "", self._max_topics)
         address = f"/poll.json {wish.form} {','.join(sorted(wish.topics))}"
 
         async def make() -> Rendered:

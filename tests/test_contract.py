@@ -137,7 +137,7 @@ SENT: dict[tuple[str, ...], Callable[[], list[Message]]] = {
     ("reset",): lambda: [reset(CURSOR)],
 }
 PEERLESS = {"reconnect"}
-"""What no part of this server says: the protocol leaves it to whatever stands in front of it."""
+"""In the protocol, and heeded by the page, though no part of this server says it today."""
 
 
 def without_html(message: Message) -> Message:

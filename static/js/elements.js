@@ -37,8 +37,9 @@ export class LiveTime extends HTMLElement {
 
   #show() {
     const time = this.querySelector("time");
-    if (!time) return;
-    const text = words(Date.parse(time.dateTime), LiveTime.#now());
+    const moment = Date.parse(time?.dateTime ?? "");
+    if (!time || Number.isNaN(moment)) return;
+    const text = words(moment, LiveTime.#now());
     if (time.textContent !== text) time.textContent = text;
   }
 }

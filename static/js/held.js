@@ -46,9 +46,10 @@ export class Held {
     return [...this.#puts.values()].some((put) => put.list === list);
   }
 
-  /** How many wait, in words, or nothing: "3 new updates". @param {(list: List) => boolean} counts */
+  /** How much news waits, in words, or nothing: "3 new updates". @param {(list: List) => boolean} counts */
   summary(counts) {
-    const lists = [...this.#puts.values()].map((put) => put.list).filter(counts);
+    const news = [...this.#puts.values()].filter((put) => put.fresh && counts(put.list));
+    const lists = news.map((put) => put.list);
     const stories = lists.filter((list) => list === "stream").length;
     return [count(lists.length - stories, "update", "updates"), count(stories, "story", "stories")]
       .filter(Boolean).join(", ");

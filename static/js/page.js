@@ -101,9 +101,10 @@ export class Page {
       else if (!waits) this.#insert(put);
       return;
     }
+    this.#held.forget(put.key); // an older version, perhaps for another list, must not come after this one
     // What comes later must not overtake what waits.
-    if (isInView(put.list) && !this.#held.isWaitingFor(put.list)) return this.#insert(put);
-    this.#held.hold(put);
+    if (isInView(put.list) && !this.#held.isWaitingFor(put.list)) this.#insert(put);
+    else this.#held.hold(put);
     this.#announce();
   }
 

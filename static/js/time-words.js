@@ -1,5 +1,5 @@
 /**
- * Times in words. Pure: golden cases in tests/contract/time.json are read by the Python tests too.
+ * Times in words. Pure: golden cases are in tests/contract/time.json.
  * English for now; another language is another table.
  */
 
@@ -36,17 +36,6 @@ export function words(then, now, timeZone) {
   if (age > 0 && age < DAY) return EN.hours(Math.floor(age / HOUR));
   const day = dayOf(then, timeZone);
   return day.year === dayOf(now, timeZone).year ? EN.day(day) : EN.dayAndYear(day);
-}
-
-/**
- * A moment as the server writes it: 22 Nov 2026, 20:26 UTC.
- * @param {number} then
- * @returns {string}
- */
-export function absolute(then) {
-  const date = new Date(then);
-  const day = { year: date.getUTCFullYear(), month: date.getUTCMonth() + 1, day: date.getUTCDate() };
-  return `${EN.dayAndYear(day)}, ${date.toISOString().slice(11, 16)} UTC`;
 }
 
 /**

@@ -6,13 +6,14 @@ Everything here runs on one event loop; what must be atomic has no `await` in it
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 
 from live.errors import CursorLost, Unavailable
 from live.fanout import frames as wire
 from live.fanout.frames import Form, Frames, Message, Variant
 from live.fanout.pump import Pump
 from live.fanout.reader import Audience, Reader
-from live.fanout.ring import Ring
+from live.fanout.ring import Ring, withdraw
 from live.fanout.sweep import Errand
 from live.fanout.websocket import CloseCode
 from live.model import Cursor, Entry, Notice, NoticeChanged, StoryWithdrawn, UpdateRetracted
@@ -88,7 +89,7 @@ class Hub:
     def _keep(self, frames: Frames) -> None:
         match frames.event:
             case UpdateRetracted() | StoryWithdrawn() as gone:
-                self._ring.withdraw(gone)
+                withdraw(chain(self._ring.entries, self._pump.waiting), gone)
             case NoticeChanged(notice=notice):
                 self._notice = notice
         self._ring.add(frames)

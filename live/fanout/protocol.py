@@ -26,6 +26,7 @@ from live.fanout.websocket import (
     Parser,
     Received,
     accept_key,
+    begins_close,
     close_code_of,
     close_frame,
     frame,
@@ -94,6 +95,7 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
         self._accepted = False
         self._lent = False
         self._closed = False
+        self._broken = False
         self._parser: Parser | None = None
         self._received: deque[Message] = deque([{"type": "websocket.connect"}])
         self._arrival: asyncio.Future[None] | None = None
@@ -215,6 +217,10 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
                 self._refuse(self._denial["status"], self._denial["headers"], message.get("body", b""))
 
     def data_received(self, data: bytes) -> None:
+        if self._broken:
+            if begins_close(data) and self._transport:
+                self._transport.close()
+            return
         if self._parser is None:
             self._parser = Parser(self._config.ws_max_size, deflate=self.deflate)
         try:
@@ -223,6 +229,7 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
                 if self._closed:
                     return
         except Broken as broken:
+            self._broken = True
             self._close(broken.code)
 
     def _handle(self, received: Received) -> None:

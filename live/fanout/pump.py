@@ -37,7 +37,8 @@ class Pump:
         self._errands = errands
         self._heartbeat = heartbeat
         self._give_up = give_up
-        self._waiting: list[Frames] = []  # no sweep has begun with these
+        self.waiting: list[Frames] = []
+        """Entries that no sweep has begun with."""
         self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
         self._shares: list[tuple[int, int]] = []  # of the heartbeat, due
         self._slowed: list[Reader] = []
@@ -46,7 +47,7 @@ class Pump:
 
     def begun(self, position: Cursor) -> Cursor:
         """The cursor up to which sending has at least begun, where entries up to `position` were put in."""
-        return self._waiting[0].previous if self._waiting else position
+        return self.waiting[0].previous if self.waiting else position
 
     async def progress(self) -> None:
         """Waits until `begun` has moved."""
@@ -55,7 +56,7 @@ class Pump:
     def put(self, frames: Frames) -> None:
         """Has an entry sent."""
         frames.waiting = True
-        self._waiting.append(frames)
+        self.waiting.append(frames)
         self._wake()
 
     def put_tick(self, part: int, parts: int) -> None:
@@ -65,7 +66,7 @@ class Pump:
 
     def restart(self, errands: Iterable[Errand]) -> None:
         """Forgets all that was to be sent, and sends this instead."""
-        self._waiting.clear()
+        self.waiting.clear()
         self._sweeps[:] = [Sweep(errands, urgent=True)]
         self._moved()
         self._wake()
@@ -91,7 +92,7 @@ class Pump:
             log.exception("a sweep failed")
             self._sweeps.clear()
             self._give_up()
-        self._running = bool(self._sweeps or self._waiting or self._shares)
+        self._running = bool(self._sweeps or self.waiting or self._shares)
         if self._running:
             asyncio.get_running_loop().call_soon(self._pump)
 
@@ -99,16 +100,16 @@ class Pump:
         """Begins the next sweep: urgent entries at once, the others and then the heartbeat when the last is through."""
         under_way = self._sweeps[-1] if self._sweeps else None
         if under_way is None or not under_way.urgent:
-            urgent = [frames for frames in self._waiting if frames.urgent]
-            overtaking = under_way is not None or len(urgent) < len(self._waiting)
+            urgent = [frames for frames in self.waiting if frames.urgent]
+            overtaking = under_way is not None or len(urgent) < len(self.waiting)
             if urgent and overtaking:
                 self._take(urgent)
                 self._sweeps.append(Sweep(self._errands(urgent, True), urgent=True))
                 return
         if under_way is not None:
             return
-        if self._waiting:
-            batch = list(self._waiting)
+        if self.waiting:
+            batch = list(self.waiting)
             self._take(batch)
             self._sweeps.append(Sweep(self._errands(batch, False), urgent=False))
         elif self._shares:
@@ -117,7 +118,7 @@ class Pump:
     def _take(self, batch: Iterable[Frames]) -> None:
         for frames in batch:
             frames.waiting = False
-        self._waiting = [frames for frames in self._waiting if frames.waiting]
+        self.waiting = [frames for frames in self.waiting if frames.waiting]
         self._moved()
 
     def _moved(self) -> None:

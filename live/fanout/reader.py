@@ -12,7 +12,7 @@ from socket import SOCK_STREAM, SocketType
 from typing import TYPE_CHECKING
 
 from live.fanout.frames import Variant
-from live.fanout.websocket import Broken, CloseCode, Opcode, Parser, close_code_of, close_frame, frame
+from live.fanout.websocket import Broken, CloseCode, Opcode, Parser, begins_close, close_code_of, close_frame, frame
 
 if TYPE_CHECKING:
     from live.fanout.hub import Hub
@@ -66,12 +66,13 @@ class Backlog:
 class Inbox:
     """What a reader sent: made only for those who send anything."""
 
-    __slots__ = ("count", "parser", "since")
+    __slots__ = ("broken", "count", "parser", "since")
 
-    def __init__(self, since: float) -> None:
-        self.parser = Parser(LARGEST_INPUT, deflate=True)
+    def __init__(self, since: float, deflate: bool) -> None:
+        self.parser = Parser(LARGEST_INPUT, deflate=deflate)
         self.since = since
         self.count = 0
+        self.broken = False
 
 
 class Reader(asyncio.Protocol):
@@ -218,13 +219,18 @@ class Reader(asyncio.Protocol):
         if self.variant.wire == "sse":
             self.abort()
             return
-        inbox = self._inbox = self._inbox or Inbox(self._hub.time())
+        inbox = self._inbox = self._inbox or Inbox(self._hub.time(), self.variant.wire == "deflated")
+        if inbox.broken:
+            if begins_close(data) and self._transport:
+                self._transport.close()
+            return
         try:
             for opcode, payload in inbox.parser.feed(data):
                 self._answer(inbox, opcode, payload)
                 if self._transport is None:
                     return
         except Broken as broken:
+            inbox.broken = True
             self.close(broken.code)
 
     def _answer(self, inbox: Inbox, opcode: Opcode, payload: bytes) -> None:

@@ -1,7 +1,7 @@
 """The recent entries that a process keeps in memory, so that readers resume without asking the journal."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from live.fanout.frames import Frames
@@ -48,16 +48,17 @@ class Ring:
         start = 0 if cursor == self.floor else self._number[cursor] - self._first + 1
         return islice(self.entries, start, None)
 
-    def withdraw(self, gone: UpdateRetracted | StoryWithdrawn) -> None:
-        """Takes the text of what was withdrawn out of the entries kept here."""
-        for frames in self.entries:
-            match frames.event, gone:
-                case UpdatePublished(update=update), UpdateRetracted(update=retracted):
-                    if (update.story, update.id) == (retracted.story, retracted.id):
-                        frames.withdraw()
-                case StoryPublished(story=story), StoryWithdrawn(slug=slug):
-                    if story.slug == slug:
-                        frames.withdraw()
-                case UpdatePublished(update=update), StoryWithdrawn(slug=slug):
-                    if update.story == slug:
-                        frames.withdraw()
+
+def withdraw(entries: Iterable[Frames], gone: UpdateRetracted | StoryWithdrawn) -> None:
+    """Takes the text of what was withdrawn out of entries."""
+    for frames in entries:
+        match frames.event, gone:
+            case UpdatePublished(update=update), UpdateRetracted(update=retracted):
+                if (update.story, update.id) == (retracted.story, retracted.id):
+                    frames.withdraw()
+            case StoryPublished(story=story), StoryWithdrawn(slug=slug):
+                if story.slug == slug:
+                    frames.withdraw()
+            case UpdatePublished(update=update), StoryWithdrawn(slug=slug):
+                if update.story == slug:
+                    frames.withdraw()

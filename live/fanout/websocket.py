@@ -96,6 +96,11 @@ def close_frame(code: int) -> bytes:
     return frame(Opcode.CLOSE, b"" if code == CloseCode.NO_CODE else struct.pack("!H", code))
 
 
+def begins_close(data: bytes) -> bool:
+    """Whether a close frame begins here: all that is looked for once the other side broke the protocol."""
+    return data[:1] == bytes((FIN | Opcode.CLOSE,))
+
+
 def close_code_of(payload: bytes) -> int:
     """The code of a close frame that came in.
 
@@ -120,18 +125,20 @@ def offers_deflate(extensions: bytes) -> bool:
     """Whether a client's Sec-WebSocket-Extensions let us compress with a full window and no context."""
     for offer in extensions.split(b","):
         name, *parameters = (part.strip().lower() for part in offer.split(b";"))
-        if name == b"permessage-deflate" and all(_acceptable(parameter) for parameter in parameters):
+        names = [parameter.partition(b"=")[0].strip() for parameter in parameters]
+        well = len(names) == len(set(names)) and all(map(_acceptable, parameters))
+        if name == b"permessage-deflate" and well:
             return True
     return False
 
 
 def _acceptable(parameter: bytes) -> bool:
-    name, _, value = parameter.partition(b"=")
+    name, _, value = (part.strip(b' "') for part in parameter.partition(b"="))
     if name in (b"server_no_context_takeover", b"client_no_context_takeover"):
         return not value
     if name == b"server_max_window_bits":  # our window is 15 bits, a smaller one would need its own encoding
-        return value.strip(b' "') == b"15"
-    return name == b"client_max_window_bits"
+        return value == b"15"
+    return name == b"client_max_window_bits" and value in (b"", *(b"%d" % bits for bits in range(8, 16)))
 
 
 class Parser:

@@ -101,7 +101,7 @@ def create(settings: Settings | None = None) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        assert settings.redis_url
+        assert settings.redis_url is not None
         await require_usable(client, settings.redis_url)
         node.journal.waits_for_disk = await waits_for_disk(client, settings.durability)
         await node.start()

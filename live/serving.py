@@ -20,7 +20,7 @@ from live import demo
 from live.errors import ServerUnusable
 from live.fanout import HTTPProtocol, WebSocketProtocol
 from live.journal import Journal, Keys, State
-from live.journal.connection import connect, require_usable
+from live.journal.connection import connect, require_usable, waits_for_disk
 from live.journal.embedded import embedded
 from live.journal.tokens import Tokens
 from live.settings import Settings
@@ -117,10 +117,11 @@ def _server(settings: Settings) -> Iterator[str]:
 
 async def _prepare(settings: Settings) -> tuple[str, str]:
     """Makes sure of the server, and fills an empty site with the demo; returns a story's slug and the demo's token."""
-    assert settings.redis_url
+    assert settings.redis_url is not None
     client = connect(settings.redis_url)
     try:
         await require_usable(client, settings.redis_url)
+        await waits_for_disk(client, settings.durability)  # here, where what is wrong can be said in a sentence
         keys = Keys(settings.site)
         state = State(client, keys)
         token = ""

@@ -5,7 +5,14 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, ReadOnlyError, RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+)
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from live.errors import ServerUnusable, SettingsError, Unavailable
@@ -15,6 +22,8 @@ DEADLINE = 5.0
 OLDEST = (7, 0)
 WAITAOF_SINCE = (7, 2)
 Durability = Literal["auto", "fsync", "memory"]
+AWAY = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN")
+"""How a server begins the errors that mean: not now."""
 UNREACHABLE = (ConnectionError, RedisTimeout, BusyLoadingError, ReadOnlyError, OSError)
 
 
@@ -42,7 +51,9 @@ def reaching() -> Iterator[None]:
     except UNREACHABLE as error:
         raise Unavailable() from error
     except RedisError as error:
-        if str(error).startswith(("OOM", "MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN")):
+        if isinstance(error, OutOfMemoryError) or str(error).startswith(
+            ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN")
+        ):
             raise Unavailable() from error
         raise
 
@@ -55,9 +66,9 @@ async def require_usable(client: Redis, url: str) -> None:
     """
     try:
         server = await client.info("server")
-    except AuthenticationError as error:
-        raise ServerUnusable(f"The Redis server at {without_password(url)} refused the password: {error}.") from None
     except (RedisError, OSError) as error:
+        if isinstance(error, AuthenticationError) or "password" in str(error) or "Authentication" in str(error):
+            raise ServerUnusable(f"The Redis server at {without_password(url)} refused the password: {error}") from None
         raise ServerUnusable(
             f"The Redis server at {without_password(url)} cannot be reached ({error}); "
             "start it, correct LIVE_REDIS_URL, or unset that to use the embedded server."

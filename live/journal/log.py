@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from live.errors import CursorLost, KeyReused, StaleVersion, Unavailable
+from live.errors import CursorLost, KeyReused, MalformedCursor, StaleVersion, Unavailable
 from live.journal.changes import Change
 from live.journal.connection import reaching
 from live.journal.keys import WITHDRAWN, Keys
@@ -76,6 +76,13 @@ def event_of(text: str) -> Event | None:
     except ValidationError as error:
         log.error("passed over an entry that this version cannot read: %s", error)
         return None
+
+
+def raise_if_cancelled() -> None:
+    """Raises CancelledError if the task was cancelled: the client library swallows that while it connects."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 class Journal:
@@ -208,6 +215,7 @@ class Journal:
                         attempt = 0
                         yield item
             except (Unavailable, RedisError, OSError) as error:
+                raise_if_cancelled()
                 attempt += 1
                 log.warning("journal out of reach (%s); trying again", error)
             # Full jitter, so that nodes do not come back in step.
@@ -219,6 +227,7 @@ class Journal:
             yield item
         suspect = False
         while True:
+            raise_if_cancelled()
             message = await self._next(channel)
             if message is None:
                 if suspect:
@@ -239,13 +248,13 @@ class Journal:
 
     async def _next(self, channel: PubSub) -> Message | None:
         """The next message of the channel, or None after a silence."""
-        raw = await channel.get_message(ignore_subscribe_messages=True, timeout=CANARY_SECONDS)
-        if raw is None:
-            return None
         try:
+            raw = await channel.get_message(ignore_subscribe_messages=True, timeout=CANARY_SECONDS)
+            if raw is None:
+                return None
             parsed = PublishedMessage.model_validate_json(raw["data"])
             return Message(Cursor.parse(parsed.id), Cursor.parse(parsed.prev), parsed.event)
-        except (ValidationError, ValueError) as error:
+        except (ValueError, MalformedCursor) as error:
             log.error("ignored a message on %s that Live did not write: %s", self._keys.channel, error)
             return None
 

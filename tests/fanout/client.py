@@ -2,7 +2,7 @@
 
 from live.fanout import Hub
 from live.fanout.frames import Wire
-from live.model import ORIGIN, Cursor, Notice, NoticeChanged
+from live.model import ORIGIN, Cursor, Event, Notice, NoticeChanged, UpdateRetracted
 from tests.fanout.newsroom import Connection, Data, ModelJournal, parts_of
 
 ENTRIES = ("story", "update", "correction", "retraction", "notice")
@@ -28,23 +28,32 @@ class Client:
         self.resets = 0
         self.connection: Connection | None = None
 
-    async def connect(self, hub: Hub, rewinds: int) -> None:
+    async def prepare(self, hub: Hub) -> None:
+        """Leaves, and has a new connection ready."""
         await self.disconnect()
+        self.connection = Connection(hub, self.wire, self.topics, self.limit, self.buffer)
+        await self.connection.prepare()
+        self._admitted = False
+
+    def admit(self, rewinds: int) -> None:
+        """Lets the connection that is ready in, with the last cursor."""
+        if self.connection is None or self._admitted:
+            return
+        self._admitted = True
         self._greeted = False
         self._here: set[tuple[Cursor, str]] = set()
         self._after = self.cursor
         self._rewinds = rewinds
-        retractions = {
-            entry.cursor for entry in self.journal.written if entry.event and entry.event.type == "retraction"
-        }
-        known = max((cursor for cursor in retractions if cursor <= hub.position), default=None)
-        # what was withdrawn by then; a retraction that the hub has yet to learn of may still be overtaken by the text
-        self._withdrawn = (
-            {one.cursor for one in self.journal.written if one.cursor in self.journal.withdrawn}
-            if known is not None and known == max(retractions)
-            else set()
-        )
-        self.connection = await Connection(hub, self.wire, self.topics, self.limit, self.buffer).open(self.cursor)
+        position = self.connection.hub.position
+        unheard = [
+            entry for entry in self.journal.written if entry.cursor > position and is_retraction(entry.event)
+        ]  # whose text may still come: the hub does not know better
+        self._withdrawn = set() if unheard else set(self.journal.withdrawn)
+        self.connection.admit(self.cursor)
+
+    async def connect(self, hub: Hub, rewinds: int) -> None:
+        await self.prepare(hub)
+        self.admit(rewinds)
 
     async def disconnect(self) -> None:
         if self.connection:
@@ -53,7 +62,7 @@ class Client:
 
     def read(self, size: int, rewinds: int) -> int:
         """Takes what so many bytes of the connection say; returns how many messages that were."""
-        if not self.connection or self.connection.ended:
+        if not self.connection or self.connection.ended or not self._admitted:
             return 0
         messages = self.connection.read(size)
         for message in messages:
@@ -111,6 +120,10 @@ class Client:
         """What it shows is what is in force."""
         if "breaking" in self.topics:
             assert self.notice == (notice.text if notice else None)
+
+
+def is_retraction(event: Event | None) -> bool:
+    return isinstance(event, UpdateRetracted)
 
 
 def notice_of(journal: ModelJournal, upto: Cursor) -> Notice | None:

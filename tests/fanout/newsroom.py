@@ -232,16 +232,24 @@ class Connection:
 
     async def open(self, after: Cursor | None) -> "Connection":
         """As the stream's endpoint does it."""
+        await self.prepare()
+        self.admit(after)
+        return self
+
+    async def prepare(self) -> None:
+        """Has a transport ready to be lent."""
         loop = asyncio.get_running_loop()
-        transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, self._near)
+        self._transport, _ = await loop.connect_accepted_socket(asyncio.Protocol, self._near)
+
+    def admit(self, after: Cursor | None) -> None:
+        """Lends the transport."""
         first = self.hub.first_of(self.reader, after)
-        self.reader.adopt(transport)
+        self.reader.adopt(self._transport)
         if first is not None:
             self.reader.send(first)
             self.hub.register(self.reader)
         else:
             self._joining = asyncio.create_task(self.hub.join(self.reader, after))
-        return self
 
     def read(self, size: int = 1 << 20) -> list[Data]:
         """The messages that at most so many bytes complete."""

@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from live.fanout import Hub, pump
 from live.fanout.frames import Wire
+from live.model import Event
 from tests.fanout.client import Client, notice_of
-from tests.fanout.newsroom import SECTION, ModelJournal, Newsroom, clock, settle, spin
+from tests.fanout.newsroom import SECTION, STORIES, ModelJournal, Newsroom, clock, settle, spin
 
 CLIENTS: tuple[tuple[Wire, set[str]], ...] = (
     ("ws", {"front", "breaking"}),
@@ -26,17 +27,33 @@ CLIENTS: tuple[tuple[Wire, set[str]], ...] = (
     ("sse", {"story/quay", SECTION}),
     ("sse", {"breaking", "story/harbour"}),
 )
+KINDS = ("update", "update", "update", "edit", "story", "retract", "retract", "put_notice", "clear_notice")
 WHO = st.integers(0, len(CLIENTS) - 1)
-NODE = st.integers(0, 1)
-READERS_IN_A_SLICE = 2
+NODE = st.sampled_from([0, 0, 0, 1])
+DELIVER = st.tuples(st.just("deliver"), NODE, st.integers(1, 6))
+PUBLISH = st.tuples(st.just("publish"), st.sampled_from(KINDS), st.integers(0, 5), st.sampled_from([0, 0, 0, 3_000]))
+STEP = st.one_of(
+    PUBLISH,
+    PUBLISH,
+    DELIVER,
+    DELIVER,
+    st.tuples(st.just("admit"), WHO),
+    st.tuples(st.just("admit"), WHO),
+    st.tuples(st.just("read"), WHO, st.sampled_from([1, 150, 700, 3_000, 1 << 20])),
+    st.tuples(st.just("cut"), WHO),
+    st.tuples(st.just("tick"), NODE, st.integers(0, 1), st.integers(1, 2)),
+)
+Step = tuple[Any, ...]
 
 
 class Interleavings(RuleBasedStateMachine):
+    """Each rule is a burst of steps between which the event loop does not go round, and then some rounds of it."""
+
     new_loop: ClassVar[Callable[[], asyncio.AbstractEventLoop]] = asyncio.new_event_loop
 
     def __init__(self) -> None:
         super().__init__()
-        self._slice, pump.SLICE = pump.SLICE, READERS_IN_A_SLICE
+        self._slice, pump.SLICE = pump.SLICE, 1
         self.runner = asyncio.Runner(loop_factory=type(self).new_loop)
         self.journal = ModelJournal()
         self.newsroom = Newsroom()
@@ -61,30 +78,33 @@ class Interleavings(RuleBasedStateMachine):
             hub.start(floor, entries, None)
         self.clients = [Client(self.journal, wire, topics, limit, buffer) for wire, topics in CLIENTS]
 
-    @rule(
-        kind=st.sampled_from(["update", "update", "edit", "story", "retract", "put_notice", "clear_notice"]),
-        slug=st.sampled_from(["quay", "harbour"]),
-        number=st.integers(0, 5),
-        size=st.sampled_from([0, 0, 0, 3_000]),
-    )
-    def publish(self, kind: str, slug: str, number: int, size: int) -> None:
+    @rule(steps=st.lists(STEP, min_size=1, max_size=8), node=NODE, rounds=st.integers(0, 4))
+    def burst(self, steps: list[Step], node: int, rounds: int) -> None:
+        self.run(self._burst(steps, node, rounds))
+
+    async def _burst(self, steps: list[Step], node: int, rounds: int) -> None:
+        for who in sorted({step[1] for step in steps if step[0] == "admit"}):
+            self.at[who] = node
+            await self.clients[who].prepare(self.hubs[node])
+        for name, *arguments in steps:
+            getattr(self, f"_{name}")(*arguments)
+        await spin(rounds)
+
+    def _publish(self, kind: str, number: int, size: int) -> None:
+        slug = STORIES[number % 2]
         match kind:
             case "update":
-                event = self.newsroom.update(slug, size)
+                event: Event | None = self.newsroom.update(slug, size)
             case "story":
                 event = self.newsroom.story(slug)
             case "retract":
-                event = self.newsroom.retract(number)  # type: ignore[assignment]
+                event = self.newsroom.retract(-1 - number // 4)  # mostly of what is newest
             case _:
                 event = getattr(self.newsroom, kind)()
         if event:
             self.journal.append(event)
 
-    @rule(node=NODE, count=st.integers(1, 12))
-    def deliver(self, node: int, count: int) -> None:
-        self.run(self._deliver(node, count))
-
-    async def _deliver(self, node: int, count: int) -> None:
+    def _deliver(self, node: int, count: int) -> None:
         """As the app feeds the hub from the journal's follow."""
         hub = self.hubs[node]
         if not self.journal.knows(hub.position):
@@ -94,38 +114,23 @@ class Interleavings(RuleBasedStateMachine):
         for entry in self.journal.after(hub.position)[:count]:
             hub.publish(entry)
 
-    @rule(steps=st.integers(1, 6))
-    def let_run(self, steps: int) -> None:
-        self.run(spin(steps))
-
-    @rule(who=WHO, node=NODE)
-    def connect(self, who: int, node: int) -> None:
-        self.at[who] = node
-        self.run(self.clients[who].connect(self.hubs[node], self.rewinds[node]))
-
-    @rule(who=WHO, size=st.sampled_from([1, 150, 700, 3_000, 1 << 20]))
-    def read(self, who: int, size: int) -> None:
-        self._read(who, size)
+    def _admit(self, who: int) -> None:
+        self.clients[who].admit(self.rewinds[self.at[who]])
 
     def _read(self, who: int, size: int = 1 << 20) -> int:
         return self.clients[who].read(size, self.rewinds[self.at.get(who, 0)])
 
-    @rule(who=WHO)
-    def cut(self, who: int) -> None:
+    def _cut(self, who: int) -> None:
         connection = self.clients[who].connection
         if connection:
             connection.cut()
 
+    def _tick(self, node: int, part: int, parts: int) -> None:
+        self.hubs[node].tick(part % parts, parts)
+
     @rule(keep=st.integers(1, 10))
     def trim(self, keep: int) -> None:
         self.journal.trim(keep)
-
-    @rule(node=NODE, part=st.integers(0, 1), parts=st.integers(1, 2))
-    def tick(self, node: int, part: int, parts: int) -> None:
-        async def tick() -> None:
-            self.hubs[node].tick(part % parts, parts)
-
-        self.run(tick())
 
     def teardown(self) -> None:
         try:
@@ -140,7 +145,7 @@ class Interleavings(RuleBasedStateMachine):
         try:
             for node in (0, 1):
                 while self.hubs[node].position != self.journal.last:
-                    await self._deliver(node, 5)
+                    self._deliver(node, 5)
                     await settle()
             for who in self.at:
                 await self._drain(who)

@@ -67,7 +67,7 @@ class Follower:
         if found is None:
             before, end = self.sequence.position, self.log.last
             assert before not in self.log.retained
-            self.lost |= {cursor for cursor in self.log.written if cursor > before}
+            self.lost |= {cursor for cursor in self.log.written if cursor > before} - {*self.given}
             self.sequence.rewind(end)
             return
         self.given += [cursor for cursor in found if self.sequence.advance(cursor)]

@@ -39,7 +39,12 @@ class Hub:
         self._notice: Notice | None = None
         self._audiences: dict[tuple[frozenset[str], Variant], Audience] = {}
         self._by_topic: dict[str, set[Audience]] = {}
-        self._pump = Pump(self._errands, self._heartbeat, lambda: self.close_all(CloseCode.TRY_AGAIN_LATER))
+        self._pump = Pump(
+            self._errands,
+            self._heartbeat,
+            give_up=lambda: self.close_all(CloseCode.TRY_AGAIN_LATER),
+            progressed=lambda: self._ring.shrink(self.begun),
+        )
         self._notices: dict[Variant, tuple[object, bytes]] = {}
         self._last_hello: tuple[object, bytes] = (None, b"")
 
@@ -78,6 +83,7 @@ class Hub:
         self._notice = notice
         for entry in entries:
             self._keep(Frames(entry, self._ring.position))
+            self._ring.shrink(entry.cursor)
 
     def publish(self, entry: Entry) -> Frames:
         """Takes an entry, in the journal's order, and has it sent."""

@@ -25,6 +25,7 @@ class Pump:
         errands: what each audience gets of some entries, which are all urgent or all routine; `ahead` says whether
             others before them are still to come.
         heartbeat: what each audience gets as a tick.
+        progressed: is called when `begun` has moved.
         give_up: is called when a sweep failed, and some readers may not have got what they should have.
     """
 
@@ -33,10 +34,12 @@ class Pump:
         errands: Callable[[Sequence[Frames], bool], Iterable[Errand]],
         heartbeat: Callable[[], Iterable[Errand]],
         give_up: Callable[[], None],
+        progressed: Callable[[], None],
     ) -> None:
         self._errands = errands
         self._heartbeat = heartbeat
         self._give_up = give_up
+        self._progressed = progressed
         self.waiting: list[Frames] = []
         """Entries that no sweep has begun with."""
         self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
@@ -122,6 +125,7 @@ class Pump:
         self._moved()
 
     def _moved(self) -> None:
+        self._progressed()
         self._progress.set()
         self._progress = asyncio.Event()
 

@@ -30,14 +30,17 @@ class Ring:
         return self.entries[-1].cursor if self.entries else self.floor
 
     def add(self, frames: Frames) -> None:
-        """Takes the next entry, and lets go of the oldest if need be."""
-        if len(self.entries) == self._size:
+        """Takes the next entry."""
+        self._number[frames.cursor] = self._first + len(self.entries)
+        self.entries.append(frames)
+
+    def shrink(self, begun: Cursor) -> None:
+        """Lets go of the oldest entries that are too many, but of none after `begun`: readers are yet to be told."""
+        while len(self.entries) > self._size and self.entries[0].cursor <= begun:
             oldest = self.entries.popleft()
             del self._number[oldest.cursor]
             self.floor = oldest.cursor
             self._first += 1
-        self._number[frames.cursor] = self._first + len(self.entries)
-        self.entries.append(frames)
 
     def holds(self, cursor: Cursor) -> bool:
         """Whether everything after this cursor is here."""

@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from live.errors import Unavailable
-from live.fanout import CloseCode, Hub, hub
+from live.fanout import CloseCode, Hub, hub, pump
 from live.fanout.frames import Wire
 from live.model import ORIGIN, Cursor, Entry, Event, NoticeChanged
-from tests.fanout.newsroom import START, Connection, Data, ModelJournal, Newsroom, clock, settle, until
+from tests.fanout.newsroom import START, Connection, Data, ModelJournal, Newsroom, clock, settle, spin, until
 
 pytestmark = pytest.mark.anyio
 Open = Callable[..., Awaitable[Connection]]
@@ -33,7 +33,7 @@ async def site(journal: ModelJournal) -> Hub:
 
 @pytest.fixture
 async def join(site: Hub) -> AsyncIterator[Open]:
-    """Lets a reader in and, unless it is to stay `unread`, waits until it is."""
+    """Lets a reader in, and gives what that causes time to happen."""
     opened: list[Connection] = []
 
     async def join(
@@ -418,6 +418,32 @@ async def test_text_that_is_retracted_before_it_was_sent_is_not_sent_however_sma
     connection.read()
     publish(site, journal, newsroom.update("quay"), newsroom.update("harbour"), newsroom.retract(0))
     assert [kind.rstrip("+") for kind, _ in told(await read_all(connection))] == ["retraction"]
+
+
+@pytest.mark.parametrize("ring", [100, 2, 1])
+async def test_who_joins_while_something_overtakes_more_than_the_ring_holds_gets_it(
+    journal: ModelJournal, newsroom: Newsroom, join: Open, ring: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "SLICE", 1)
+    site = Hub(journal.since, clock, ring)
+    (seen,) = publish(site, journal, newsroom.update("quay"))
+    await settle()
+    topics = frozenset({"story/quay"})
+    others = [await join(topics=set(topics), at=site) for _ in range(5)]
+    late = Connection(site, "ws", topics, 100_000, 0)
+    await late.prepare()
+    publish(site, journal, newsroom.update("harbour"), newsroom.update("harbour"), newsroom.update("quay"))
+    urgent = publish(site, journal, newsroom.retract(0))
+    await spin(2)
+    assert site.begun == seen, "the routine entries wait"
+    late.admit(None)
+    messages = await read_all(late)
+    await late.end()
+    assert messages[0]["id"] == str(seen)
+    assert [kind.rstrip("+") for kind, _ in told(messages)] == ["hello", "retraction", "update"]
+    assert messages[1]["id"] == str(urgent[0])
+    for connection in others:
+        assert [kind.rstrip("+") for kind, _ in told(await read_all(connection))] == ["hello", "retraction", "update"]
 
 
 @pytest.mark.parametrize("wire", ["ws", "sse"])

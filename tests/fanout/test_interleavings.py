@@ -41,6 +41,7 @@ STEP = st.one_of(
     st.tuples(st.just("admit"), WHO),
     st.tuples(st.just("read"), WHO, st.sampled_from([1, 150, 700, 3_000, 1 << 20])),
     st.tuples(st.just("cut"), WHO),
+    st.tuples(st.just("trim"), st.integers(1, 20)),
     st.tuples(st.just("tick"), NODE, st.integers(0, 1), st.integers(1, 2)),
 )
 Step = tuple[Any, ...]
@@ -128,8 +129,7 @@ class Interleavings(RuleBasedStateMachine):
     def _tick(self, node: int, part: int, parts: int) -> None:
         self.hubs[node].tick(part % parts, parts)
 
-    @rule(keep=st.integers(1, 10))
-    def trim(self, keep: int) -> None:
+    def _trim(self, keep: int) -> None:
         self.journal.trim(keep)
 
     def teardown(self) -> None:
@@ -175,8 +175,8 @@ class InterleavingsOnUvloop(Interleavings):
 
 
 LONG = settings(
-    max_examples=100,
-    stateful_step_count=60,
+    max_examples=150,
+    stateful_step_count=30,
     deadline=None,
     report_multiple_bugs=False,
     suppress_health_check=[HealthCheck.too_slow],

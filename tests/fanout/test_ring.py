@@ -16,6 +16,7 @@ def filled(size: int, count: int) -> Ring:
     ring, newsroom = Ring(size, ORIGIN), Newsroom()
     for number in range(1, count + 1):
         ring.add(Frames(Entry(Cursor(number, 0), newsroom.update("quay")), ring.position))
+        ring.shrink(ring.position)
     return ring
 
 
@@ -48,6 +49,7 @@ def test_a_cleared_ring_begins_anew() -> None:
     ring.clear(Cursor(9, 0))
     assert ring.holds(Cursor(9, 0)) and not ring.holds(Cursor(5, 0))
     ring.add(Frames(Entry(Cursor(10, 0), None), Cursor(9, 0)))
+    ring.shrink(ring.position)
     assert [frames.cursor for frames in ring.after(Cursor(9, 0))] == [Cursor(10, 0)]
 
 
@@ -62,6 +64,7 @@ def test_withdrawn_text_goes_and_its_place_stays(kind: str, texts: list[bool]) -
     events.append(newsroom.edit() or events[0])
     for number, event in enumerate(events, 1):
         ring.add(Frames(Entry(Cursor(number, 0), event), ring.position))
+        ring.shrink(ring.position)
     topics = frozenset({"story/quay", "story/harbour", "front"})
     for frames in ring.entries:
         assert frames.encoded(topics, JSON)

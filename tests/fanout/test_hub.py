@@ -440,10 +440,44 @@ async def test_who_joins_while_something_overtakes_more_than_the_ring_holds_gets
     messages = await read_all(late)
     await late.end()
     assert messages[0]["id"] == str(seen)
-    assert [kind.rstrip("+") for kind, _ in told(messages)] == ["hello", "retraction", "update"]
+    assert [kind for kind, _ in told(messages)] == ["hello", "retraction+", "update"]
     assert messages[1]["id"] == str(urgent[0])
     for connection in others:
         assert [kind.rstrip("+") for kind, _ in told(await read_all(connection))] == ["hello", "retraction", "update"]
+
+
+async def test_who_falls_behind_on_an_urgent_entry_gets_the_routine_sweep_after_it(
+    journal: ModelJournal, newsroom: Newsroom, join: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "SLICE", 1)
+    site = Hub(journal.since, clock, ring=100)
+    readers = [await join(topics={"story/quay", "breaking"}, buffer=2_048, at=site) for _ in range(3)]
+    probe = await join(topics={"story/quay", "breaking"}, buffer=2_048, at=site)
+    taken = 0
+    while probe.reader.in_step:
+        publish(site, journal, newsroom.update("quay"))
+        await settle()
+        taken += 1
+        for connection in readers if probe.reader.in_step else ():
+            connection.read()
+    for connection in readers:  # one more would be too much for their sockets
+        connection.read()
+    for _ in range(taken):
+        publish(site, journal, newsroom.update("quay"))
+        await settle()
+    if not all(connection.reader.in_step for connection in readers):
+        raise AssertionError("the sockets take as much as that of the probe took")
+    (routine,) = publish(site, journal, newsroom.update("quay"))
+    await spin(2)  # the sweep has begun
+    (urgent,) = publish(site, journal, newsroom.put_notice())
+    await until(lambda: not any(connection.reader.in_step for connection in readers))
+    orders = [told(connection.read()) for connection in readers]  # their sockets have room again
+    for order, connection in zip(orders, readers, strict=True):
+        order += told(await read_all(connection))
+    ends = sorted([one for one in order if one[1] in (str(routine), str(urgent))] for order in orders)
+    in_order, overtaking = [("update", str(routine)), ("notice+", str(urgent))], None
+    overtaking = in_order[::-1]
+    assert all(end in (in_order, overtaking) for end in ends) and overtaking in ends
 
 
 @pytest.mark.parametrize("wire", ["ws", "sse"])

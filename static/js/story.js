@@ -46,6 +46,8 @@ export class Shown {
   cards = new Map();
   /** @type {Map<string, Place>} */
   updates = new Map();
+  /** The cursor of what each slot shows. @type {Map<Slot, string>} */
+  #slots = new Map();
 
   /**
    * What to do on the page for a message; it counts as done.
@@ -62,10 +64,22 @@ export class Shown {
         return this.#takeUpdate(frame);
       case "notice":
       case "promo":
-        return [slot(frame.type, frame.html)];
+        return this.#takeSlot(frame.type, frame);
       default:
         return [];
     }
+  }
+
+  /**
+   * An older one may come after one that overtook it.
+   * @param {"notice" | "promo"} name
+   * @param {Frame} frame
+   * @returns {Operation[]}
+   */
+  #takeSlot(name, { id = "0-0", html }) {
+    if (isBefore(id, this.#slots.get(name) ?? "0-0")) return [];
+    this.#slots.set(name, id);
+    return [slot(name, html)];
   }
 
   /**
@@ -114,6 +128,17 @@ export class Shown {
  */
 function isNewer(stamp, known) {
   return stamp.version > known.version || (stamp.version === known.version && stamp.at > known.at);
+}
+
+/**
+ * Cursors sort by number, first part first.
+ * @param {string} one
+ * @param {string} other
+ */
+function isBefore(one, other) {
+  const [millis = 0, sequence = 0] = one.split("-").map(Number);
+  const [otherMillis = 0, otherSequence = 0] = other.split("-").map(Number);
+  return millis < otherMillis || (millis === otherMillis && sequence < otherSequence);
 }
 
 /**

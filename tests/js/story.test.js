@@ -153,3 +153,12 @@ test("a withdrawn story comes back in a later version", () => {
   assert.deepEqual(shown.take(golden("story on its own page")), []);
   assert.equal(shown.take({ ...golden("story on its own page"), version: 4 }).length, 1);
 });
+
+test("an older notice does not replace the newer one that overtook it", () => {
+  const shown = new Shown();
+  const notice = { type: "notice", topic: "breaking", html: "<aside></aside>" };
+  assert.equal(shown.take({ ...notice, id: "1000-10" }).length, 1);
+  assert.deepEqual(shown.take({ ...notice, id: "1000-9" }), []);
+  assert.deepEqual(shown.take({ ...notice, id: "999-11" }), []);
+  assert.equal(shown.take({ ...notice, id: "1000-10" }).length, 1);
+});

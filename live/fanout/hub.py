@@ -258,30 +258,19 @@ class Hub:
             for topic in audience.topics:
                 self._by_topic.setdefault(topic, set()).add(audience)
         reader.audience = audience
-        if reader.in_step:
-            audience.ready[reader.raw_send] = reader
-        else:
-            audience.others.add(reader)
+        audience.place(reader)
 
     def changed_step(self, reader: Reader) -> None:
         """Takes note that a reader fell behind or caught up."""
-        audience = reader.audience
-        if reader.in_step and reader in audience.others:
-            audience.others.discard(reader)
-            audience.ready[reader.raw_send] = reader
-        elif not reader.in_step and reader.raw_send in audience.ready:
-            del audience.ready[reader.raw_send]
-            audience.others.add(reader)
-            self._pump.slowed(reader)
+        if reader.audience.remove(reader):  # else it is not registered yet
+            reader.audience.place(reader)
+            if not reader.in_step:
+                self._pump.slowed(reader)
 
     def leave(self, reader: Reader) -> None:
         """Lets a reader go; harmless for one who never got in."""
         audience = reader.audience
-        if reader.raw_send in audience.ready:
-            del audience.ready[reader.raw_send]
-        elif reader in audience.others:
-            audience.others.discard(reader)
-        else:
+        if not audience.remove(reader):
             return
         if not audience:
             del self._audiences[audience.topics, audience.variant]

@@ -1,6 +1,7 @@
 """One sweep over readers: the same news to all of them, in slices, so that nothing else waits for its whole length."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from live.fanout.reader import Audience, Reader, Send
@@ -17,14 +18,24 @@ class Errand(NamedTuple):
 class Leg:
     """The part of a sweep that concerns one audience: whom it has still to reach."""
 
-    __slots__ = ("errand", "others", "sockets")
-    sockets: list[Send]
+    __slots__ = ("errand", "left", "others", "sockets")
 
     def __init__(self, errand: Errand, part: int, parts: int) -> None:
-        ready = errand.audience.ready
         self.errand = errand
-        self.sockets = [send for send, reader in ready.items() if reader.fd % parts == part] if parts > 1 else [*ready]
+        sends = errand.audience.sends
+        if parts > 1:
+            ready = errand.audience.ready
+            sends = [send for send in sends if ready[send].fd % parts == part]
+        self.sockets: Iterator[Send] = iter(sends)  # consumed: slices of a list would copy the rest each time
+        self.left = len(sends)
         self.others = [reader for reader in errand.audience.others if reader.fd % parts == part]
+
+    def exclude(self, sends: set[Send]) -> set[Send]:
+        """Takes out of those in step whom it was still to reach; returns who that was."""
+        rest = list(self.sockets)
+        kept = [send for send in rest if send not in sends]
+        self.sockets, self.left = iter(kept), len(kept)
+        return sends.intersection(rest)
 
 
 class Sweep:
@@ -35,14 +46,14 @@ class Sweep:
     def __init__(self, errands: Iterable[Errand], urgent: bool, share: tuple[int, int] = (0, 1)) -> None:
         self.urgent = urgent
         legs = (Leg(errand, *share) for errand in errands if errand.data)
-        self._legs = [leg for leg in legs if leg.sockets or leg.others]
+        self._legs = [leg for leg in legs if leg.left or leg.others]
 
     def advance(self, budget: int) -> bool:
         """Writes to at most `budget` readers; True when everybody was reached."""
         while budget > 0 and self._legs:
             leg = self._legs[-1]
-            budget -= self._write_to_sockets(leg, budget) if leg.sockets else self._hand_to_others(leg, budget)
-            if not leg.sockets and not leg.others:
+            budget -= self._write_to_sockets(leg, budget) if leg.left else self._hand_to_others(leg, budget)
+            if not leg.left and not leg.others:
                 self._legs.pop()
         return not self._legs
 
@@ -50,14 +61,15 @@ class Sweep:
         """The innermost loop of the program: one send(2) for each reader in step, and nothing else."""
         data, ready = leg.errand.data, leg.errand.audience.ready
         size = len(data)
-        slice_, leg.sockets = leg.sockets[-budget:], leg.sockets[:-budget]
-        sockets = iter(slice_)
+        count = min(budget, leg.left)
+        leg.left -= count
+        sockets = islice(leg.sockets, count)
         while True:
             try:
                 for send in sockets:
                     if (taken := send(data)) != size:
                         ready[send].fall_behind(data[taken:])
-                return len(slice_)
+                return count
             except BlockingIOError:
                 ready[send].fall_behind(data)
             except OSError:
@@ -65,16 +77,14 @@ class Sweep:
                     ready[send].abort()
 
     def _hand_to_others(self, leg: Leg, budget: int) -> int:
-        slice_, leg.others = leg.others[-budget:], leg.others[:-budget]
-        for reader in slice_:
-            reader.send(leg.errand.data, leg.errand.ahead)
-        return len(slice_)
+        count = min(budget, len(leg.others))
+        for _ in range(count):
+            leg.others.pop().send(leg.errand.data, leg.errand.ahead)
+        return count
 
     def settle(self, slowed: list[Reader]) -> None:
         """Hands it to those who fell behind since the last slice; nothing may be written to their sockets now."""
         for leg in self._legs:
             behind = {reader.raw_send: reader for reader in slowed if reader.audience is leg.errand.audience}
-            for send in behind.keys() & set(leg.sockets):
+            for send in leg.exclude(set(behind)) if behind else ():
                 behind[send].send(leg.errand.data, leg.errand.ahead)
-            if behind:
-                leg.sockets = [send for send in leg.sockets if send not in behind]

@@ -160,7 +160,7 @@ def routes(node: Node) -> list[BaseRoute]:
         Route("/story/{slug}", node.pages.story, methods=["GET"]),
         Route("/", node.pages.front, methods=["GET"]),
         Route("/section/{slug}", node.pages.section, methods=["GET"]),
-        Route("/poll.json", node.poll.__call__),
+        Route("/poll.json", node.poll, methods=["GET"]),
         *api_routes(node.operator),
         Mount("/static/{digest}", LastingFiles(node.layout)),
         Route("/livez", alive),

@@ -1,8 +1,10 @@
 """The hot path: from one entry to the sockets of all readers."""
 
+from live.fanout.http_protocol import HTTPProtocol
 from live.fanout.hub import Hub
-from live.fanout.protocol import LEND, HTTPProtocol, Lender, WebSocketProtocol
+from live.fanout.lending import LEND, Lender
 from live.fanout.reader import Reader
 from live.fanout.websocket import CloseCode
+from live.fanout.websocket_protocol import WebSocketProtocol
 
 __all__ = ["LEND", "CloseCode", "HTTPProtocol", "Hub", "Lender", "Reader", "WebSocketProtocol"]

@@ -10,9 +10,10 @@ from itertools import chain
 
 from live.errors import CursorLost, Unavailable
 from live.fanout import frames as wire
+from live.fanout.audience import Audience
 from live.fanout.frames import Form, Frames, Message, Variant
 from live.fanout.pump import Pump
-from live.fanout.reader import Audience, Reader
+from live.fanout.reader import Reader
 from live.fanout.ring import Ring, withdraw
 from live.fanout.sweep import Errand
 from live.fanout.websocket import CloseCode

@@ -7,10 +7,10 @@ a bounded backlog, urgent entries first, until the transport has drained.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
 from socket import SOCK_STREAM, SocketType
 from typing import TYPE_CHECKING
 
+from live.fanout.audience import Audience, Send
 from live.fanout.frames import Variant
 from live.fanout.websocket import Broken, CloseCode, Opcode, Parser, begins_close, close_code_of, close_frame, frame
 
@@ -25,55 +25,9 @@ CLOSING_SECONDS = 5.0
 """How long a closed reader may take to read what is left and to answer."""
 
 
-Send = Callable[[bytes], int]
-
-
 def _unsendable(data: bytes) -> int:
     """What a reader sends with that has no connection yet."""
     raise BlockingIOError
-
-
-class Audience:
-    """The readers with the same topics and the same variant: the same bytes serve them all.
-
-    `ready` are those in step, by the `send` of their sockets; `others` are behind, or are reached through TLS.
-    """
-
-    __slots__ = ("_sends", "others", "ready", "topics", "variant")
-
-    def __init__(self, topics: frozenset[str], variant: Variant) -> None:
-        self.topics = topics
-        self.variant = variant
-        self.ready: dict[Send, Reader] = {}
-        self.others: set[Reader] = set()
-        self._sends: list[Send] | None = None
-
-    def __len__(self) -> int:
-        return len(self.ready) + len(self.others)
-
-    @property
-    def sends(self) -> list[Send]:
-        """`ready` as it is now, in a list that nobody changes: kept from one entry to the next while it holds."""
-        if self._sends is None:
-            self._sends = [*self.ready]
-        return self._sends
-
-    def place(self, reader: "Reader") -> None:
-        """Counts a reader among those in step, or among the others."""
-        self.remove(reader)
-        if reader.in_step:
-            self.ready[reader.raw_send] = reader
-        else:
-            self.others.add(reader)
-
-    def remove(self, reader: "Reader") -> bool:
-        """Lets a reader go; returns whether it was here."""
-        self._sends = None
-        if self.ready.pop(reader.raw_send, None) is not None:
-            return True
-        here = reader in self.others
-        self.others.discard(reader)
-        return here
 
 
 class Backlog:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import NamedTuple
 
-from live.fanout.reader import Audience, Reader, Send
+from live.fanout.audience import Audience, Send
+from live.fanout.reader import Reader
 
 
 class Errand(NamedTuple):

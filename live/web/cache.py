@@ -10,25 +10,33 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
 
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from live.errors import Problem, Unavailable
+from live.fanout import LEND, Lender
 from live.model import now
+from live.web.headers import SECURITY_HEADERS
 
 KEPT_PAGES = 5_000
 RETRY_SECONDS = 1.0
 """How long pages are served as they are after the journal did not answer."""
-RawHeaders = tuple[tuple[bytes, bytes], ...]
+
+
+class Form(NamedTuple):
+    """One way to answer: the status, the header lines as they leave, and the body."""
+
+    status: int
+    head: bytes
+    body: bytes
 
 
 class Rendered(NamedTuple):
-    """An answer as bytes. It changes with any of its topics, and at `expires`."""
+    """An answer in each of its forms. It changes with any of its topics, and at `expires`."""
 
-    body: bytes
-    zipped: bytes
+    plain: Form
+    zipped: Form
+    unchanged: Form
     etag: str
-    headers: RawHeaders
     topics: frozenset[str]
     expires: datetime | None
 
@@ -38,24 +46,19 @@ def rendered(
 ) -> Rendered:
     """An answer ready to be kept. The tag is weak: it stands for the plain and the zipped form."""
     etag = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
-    headers = (
-        (b"content-type", media_type.encode()),
-        (b"etag", etag.encode()),
-        (b"cache-control", cache_control.encode()),
-        (b"vary", b"Accept-Encoding"),
-    )
-    return Rendered(body, gzip.compress(body, 6, mtime=0), etag, headers, topics, expires)
+    common = {"ETag": etag, "Cache-Control": cache_control, "Vary": "Accept-Encoding"} | SECURITY_HEADERS
+    zipped = gzip.compress(body, 6, mtime=0)
+    content = common | {"Content-Type": media_type}
+    return Rendered(
+        Form(200, _lines(content | {"Content-Length": str(len(body))}), body),
+        Form(200, _lines(content | {"Content-Length": str(len(zipped)), "Content-Encoding": "gzip"}), zipped),
+        Form(304, _lines(common), b""),
+        etag, topics, expires,
+    )  # fmt: skip
 
 
-class KeptResponse(Response):
-    """A response whose headers are bytes already."""
-
-    def __init__(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
-        # Nothing of what Response does at this place is wanted: it would encode headers, each time anew.
-        self.status_code = status
-        self.raw_headers = headers
-        self.body = body
-        self.background = None
+def _lines(headers: dict[str, str]) -> bytes:
+    return b"".join(f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items())
 
 
 class KeptAnswers:
@@ -72,24 +75,21 @@ class KeptAnswers:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         page = await self._cache.get(scope["path"], partial(self._make, **scope["path_params"]))
-        await answer(scope, page)(scope, receive, send)
+        await answer(scope, page)
 
 
-def answer(scope: Scope, page: Rendered) -> Response:
-    """The response with a kept answer, or 304 (RFC 9110, 13.1.2). Server-Timing tells the page what time it is."""
+async def answer(scope: Scope, page: Rendered) -> None:
+    """Answers with what is kept, or with 304 (RFC 9110, 13.1.2). Server-Timing tells the page what time it is."""
     known = accepted = ""
     for name, value in scope["headers"]:
         if name == b"if-none-match":
             known = value.decode("latin-1")
         elif name == b"accept-encoding":
             accepted = value.decode("latin-1")
-    timing = (b"server-timing", b"now;dur=%d" % (time.time() * 1000))
-    if page.etag in known:
-        return KeptResponse(304, [*page.headers[1:], timing], b"")
-    if takes_gzip(accepted):
-        length = (b"content-length", b"%d" % len(page.zipped))
-        return KeptResponse(200, [*page.headers, (b"content-encoding", b"gzip"), length, timing], page.zipped)
-    return KeptResponse(200, [*page.headers, (b"content-length", b"%d" % len(page.body)), timing], page.body)
+    form = page.unchanged if page.etag in known else page.zipped if takes_gzip(accepted) else page.plain
+    lender: Lender = scope["extensions"][LEND]
+    timing = b"Server-Timing: now;dur=%d\r\n" % (time.time() * 1000)
+    await lender.answer(form.status, form.head + timing, form.body)
 
 
 @lru_cache(maxsize=256)

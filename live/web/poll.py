@@ -2,8 +2,8 @@
 
 import json
 
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import QueryParams
+from starlette.types import Receive, Scope, Send
 
 from live.errors import BadQuery
 from live.fanout import Hub
@@ -18,24 +18,25 @@ FRESH = "public, max-age=2"
 
 
 class Poll:
-    """The endpoint: `GET /poll.json?topics=...&as=...`, the same bytes for everybody who follows these topics."""
+    """The endpoint, an ASGI application: `GET /poll.json?topics=...&as=...`, the same bytes for everybody who follows
+    these topics."""
 
     def __init__(self, hub: Hub, cache: Cache, max_topics: int) -> None:
         self._hub = hub
         self._cache = cache
         self._max_topics = max_topics
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers from memory. Raises UnknownTopic or BadQuery."""
-        if "after" in request.query_params:
+        if "after" in QueryParams(scope["query_string"]):
             raise BadQuery("A poll takes no 'after': all get the same answer; pick what is new to you by its id.")
-        wish = parse_wish(request.scope["query_string"], "", self._max_topics)
+        wish = parse_wish(scope["query_string"], "", self._max_topics)
         address = f"/poll.json {wish.form} {','.join(sorted(wish.topics))}"
 
         async def make() -> Rendered:
             return self._make(wish.topics, wish.form)
 
-        return answer(request.scope, await self._cache.get(address, make))
+        await answer(scope, await self._cache.get(address, make))
 
     def _make(self, topics: frozenset[str], form: Form) -> Rendered:
         floor, cursor, messages = self._hub.recent(topics, form, RECENT)

@@ -1,9 +1,4 @@
-"""The uvicorn side: protocols that lend a connection, once it is authorised, to the hub.
-
-An ASGI scope has the extension `live.lend`, a `Lender`. The app answers a request with `lend(reader, first)`: the
-response's head and the first bytes leave in one write, the reader takes the transport over, and the app returns. What
-it does not lend is served as ASGI says.
-"""
+"""The uvicorn side for WebSocket: the handshake, then a lent connection, or messages as ASGI has them (RFC 6455)."""
 
 import asyncio
 import binascii
@@ -17,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from live.fanout.lending import LEND, Headers, Lender, header_lines
 from live.fanout.reader import Reader
 from live.fanout.websocket import (
     DEFLATE,
@@ -34,51 +30,10 @@ from live.fanout.websocket import (
     text_frame,
 )
 
-LEND = "live.lend"
-"""The scope extension's name."""
 QUEUED_MESSAGES = 32
 CLOSING_SECONDS = 5.0
 SWITCHING = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "
-EVENT_STREAM = (
-    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-transform\r\n"
-    b"X-Accel-Buffering: no\r\nConnection: close\r\n"
-)
 log = logging.getLogger("live.fanout")
-Headers = list[tuple[bytes, bytes]]
-
-
-class Lender:
-    """A connection that can be lent. `deflate` says whether its WebSocket messages may be compressed."""
-
-    deflate = False
-
-    def lend(self, reader: Reader, first: bytes, headers: Headers) -> None:
-        """Gives the connection to the reader; `first` follows the response's head, `headers` are added to that."""
-        raise NotImplementedError
-
-
-class HTTPProtocol(HttpToolsProtocol, Lender):
-    """HTTP as uvicorn does it, but for two things: a request for events can be lent, and a WebSocket handshake is
-    not written out and parsed a second time."""
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["extensions"] = {LEND: self}  # type: ignore[dict-item]
-
-    def handle_websocket_upgrade(self) -> None:
-        self.connections.discard(self)
-        WebSocketProtocol(self.config, self.server_state, self.app_state).upgrade(self)
-
-    def lend(self, reader: Reader, first: bytes, headers: Headers) -> None:
-        """Without a length or chunks: the body ends with the connection (RFC 9112, 6.3), which suits any client."""
-        self.cycle.response_started = self.cycle.response_complete = True
-        self.connections.discard(self)
-        if self.transport.is_closing():
-            reader.connection_lost(None)
-            return
-        self._unset_keepalive_if_required()
-        reader.adopt(self.transport)
-        reader.send(EVENT_STREAM + _head(headers) + first)
 
 
 class WebSocketProtocol(asyncio.Protocol, Lender):
@@ -176,7 +131,7 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
     def _acceptance(self, headers: Headers) -> bytes:
         if self.deflate:
             headers = [(b"Sec-WebSocket-Extensions", DEFLATE), *headers]
-        return SWITCHING + accept_key(self._key) + b"\r\n" + _head(headers)
+        return SWITCHING + accept_key(self._key) + b"\r\n" + header_lines(headers)
 
     async def receive(self) -> Message:
         """ASGI: the next event of the connection."""
@@ -289,7 +244,7 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
         named = {name.lower() for name, _ in headers}
         if b"content-length" not in named:
             headers = [*headers, (b"Content-Length", str(len(body)).encode())]
-        self._transport.write(STATUS_LINE[status] + b"Connection: close\r\n" + _head(headers) + body)
+        self._transport.write(STATUS_LINE[status] + b"Connection: close\r\n" + header_lines(headers) + body)
         self._ended(CloseCode.NO_CODE)
         self._transport.close()
 
@@ -298,11 +253,3 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
             return
         self._closed = True
         self._arrived({"type": "websocket.disconnect", "code": int(code)})
-
-
-def _head(headers: Headers) -> bytes:
-    """Header lines and the empty line after them. Raises ValueError for a line break smuggled into one."""
-    lines = b"".join(b"%b: %b\r\n" % header for header in headers)
-    if lines.count(b"\n") != len(headers) or lines.count(b"\r") != len(headers):
-        raise ValueError("a header must not contain a line break")
-    return lines + b"\r\n"

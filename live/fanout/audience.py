@@ -1,0 +1,55 @@
+"""The readers whom the same bytes serve."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from live.fanout.frames import Variant
+
+if TYPE_CHECKING:
+    from live.fanout.reader import Reader
+
+Send = Callable[[bytes], int]
+"""Writes to a socket what it takes, and says how much that was."""
+
+
+class Audience:
+    """The readers with the same topics and the same variant: the same bytes serve them all.
+
+    `ready` are those in step, by the `send` of their sockets; `others` are behind, or are reached through TLS.
+    """
+
+    __slots__ = ("_sends", "others", "ready", "topics", "variant")
+
+    def __init__(self, topics: frozenset[str], variant: Variant) -> None:
+        self.topics = topics
+        self.variant = variant
+        self.ready: dict[Send, Reader] = {}
+        self.others: set[Reader] = set()
+        self._sends: list[Send] | None = None
+
+    def __len__(self) -> int:
+        return len(self.ready) + len(self.others)
+
+    @property
+    def sends(self) -> list[Send]:
+        """`ready` as it is now, in a list that nobody changes: kept from one entry to the next while it holds."""
+        if self._sends is None:
+            self._sends = [*self.ready]
+        return self._sends
+
+    def place(self, reader: "Reader") -> None:
+        """Counts a reader among those in step, or among the others."""
+        self.remove(reader)
+        if reader.in_step:
+            self.ready[reader.raw_send] = reader
+        else:
+            self.others.add(reader)
+
+    def remove(self, reader: "Reader") -> bool:
+        """Lets a reader go; returns whether it was here."""
+        self._sends = None
+        if self.ready.pop(reader.raw_send, None) is not None:
+            return True
+        here = reader in self.others
+        self.others.discard(reader)
+        return here

@@ -26,6 +26,8 @@ from live.journal.tokens import Tokens
 from live.settings import Settings
 
 READY_SECONDS = 30.0
+BACKLOG = 16_384
+"""Connections that may wait to be accepted, when everybody comes back at once; the kernel's somaxconn bounds it too."""
 CONNECTION_OPTIONS = {
     "TCP_NODELAY": 1,
     "TCP_KEEPIDLE": 60,  # seconds of silence before the first probe
@@ -55,7 +57,7 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             "live.app:create", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
             http=HTTPProtocol, ws=WebSocketProtocol, ws_max_size=4096,
-            log_config=LOGGING, access_log=False, server_header=False,
+            log_config=LOGGING, access_log=False, server_header=False, backlog=BACKLOG,
             forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=2,
         )  # fmt: skip
         try:

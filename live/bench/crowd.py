@@ -41,15 +41,17 @@ class Crowd:
     Args:
         host, port, path: what to connect to.
         events: server-sent events instead of WebSocket.
+        ledger: keep the numbers of the messages that each reader got, by its file descriptor.
     """
 
-    def __init__(self, host: str, port: int, path: str, *, events: bool = False) -> None:
+    def __init__(self, host: str, port: int, path: str, *, events: bool = False, ledger: bool = False) -> None:
         self._address = (host, port)
         self._request = (EVENTS if events else UPGRADE).format(path=path, host=host, port=port).encode()
         self._good = b" 200 " if events else b" 101 "
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._tails: dict[int, bytes] = {}
+        self.ledger: dict[int, list[int]] | None = {} if ledger else None
         self.received = 0
         """Messages counted so far, over all readers."""
         self.closed = 0
@@ -58,12 +60,12 @@ class Crowd:
     def __len__(self) -> int:
         return len(self._sockets)
 
-    def open(self, count: int) -> float:
-        """Connects so many more readers; returns the seconds it took. Raises Stalled."""
+    def open(self, count: int, at_once: int = AT_ONCE) -> float:
+        """Connects so many more readers, so many `at_once`; returns the seconds it took. Raises Stalled."""
         start, opened, pending = time.perf_counter(), 0, 0
         answers: dict[int, bytes] = {}
         while opened < count:
-            while pending < AT_ONCE and opened + pending < count:
+            while pending < at_once and opened + pending < count:
                 fd = self._dial(len(self._sockets))
                 answers[fd] = b""
                 pending += 1
@@ -97,9 +99,11 @@ class Crowd:
         answers[fd] += data
         if not data or (b"\r\n" in answers[fd] and self._good not in answers[fd].split(b"\r\n", 1)[0]):
             raise Stalled(f"a reader was refused: {answers[fd][:200]!r}")
-        if b"\r\n\r\n" not in answers[fd]:
+        _, end, first = answers[fd].partition(b"\r\n\r\n")
+        if not end:
             return False
         del answers[fd]
+        self._count(fd, first)
         return True
 
     def expect(self, total: int) -> None:
@@ -133,12 +137,17 @@ class Crowd:
             self._sockets.pop(fd).close()
             self.closed += 1
             return
+        self._count(fd, data, arrived)
+
+    def _count(self, fd: int, data: bytes, arrived: Callable[[int], None] | None = None) -> None:
         if fd in self._tails:
             data = self._tails.pop(fd) + data
         end = 0
         for found in MARKER.finditer(data):
             self.received += 1
             end = found.end()
+            if self.ledger is not None:
+                self.ledger.setdefault(fd, []).append(int(found[1]))
             if arrived is not None:
                 arrived(int(found[1]))
         tail = data[max(end, len(data) - LONGEST_MARKER) :]

@@ -1,5 +1,6 @@
 """What to measure of a server with a crowd of readers before it."""
 
+import select
 import socket
 import time
 from collections.abc import Callable, Sequence
@@ -29,16 +30,24 @@ class HTTPPublisher:
     """
 
     def __init__(self, port: int, request: Callable[[int], bytes], connections: int = 8) -> None:
+        self._port = port
         self._request = request
-        self._sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
-        for connection in self._sockets:
-            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sockets = [self._connect() for _ in range(connections)]
         self._open: list[socket.socket] = []
+
+    def _connect(self) -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self._port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return connection
 
     def send(self, numbers: Sequence[int]) -> None:
         if self._open:
             self.settle()
-        for connection, number in zip(self._sockets, numbers, strict=False):
+        for place, number in enumerate(numbers):
+            if select.select([self._sockets[place]], [], [], 0)[0]:  # idle for so long that the server closed it
+                self._sockets[place].close()
+                self._sockets[place] = self._connect()
+            connection = self._sockets[place]
             connection.sendall(self._request(number))
             self._open.append(connection)
 
@@ -150,11 +159,17 @@ def _read_answer(connection: socket.socket) -> int:
     """Reads one whole response and returns its status."""
     data = b""
     while b"\r\n\r\n" not in data:
-        data += connection.recv(1 << 18)
+        data += _some(connection)
     head, _, body = data.partition(b"\r\n\r\n")
     status = int(head[9:12])
     length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0] or 0)
     missing = length - len(body)
     while missing > 0:
-        missing -= len(connection.recv(1 << 18))
+        missing -= len(_some(connection))
     return status
+
+
+def _some(connection: socket.socket) -> bytes:
+    if not (data := connection.recv(1 << 18)):
+        raise Stalled("the server closed a connection that it should have answered on")
+    return data

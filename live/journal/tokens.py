@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import re
 import secrets
+from functools import lru_cache
 from typing import Literal
 
 from redis.asyncio import Redis
@@ -80,7 +81,13 @@ class Tokens:
     async def _get(self, token_id: str) -> Token | None:
         with reaching():
             record = await self._client.hget(self._key, token_id)
-        return Token.model_validate_json(record) if record else None
+        return _read(record) if record else None
+
+
+@lru_cache(maxsize=256)
+def _read(record: str) -> Token:
+    """A token from its record; kept, since every request of an editor comes with the same one."""
+    return Token.model_validate_json(record)
 
 
 def _hash(secret: str) -> str:

@@ -20,11 +20,13 @@ import httpx
 from live.bench.crowd import Crowd, Stalled, cpu_seconds, raise_file_limit, resident_kib
 from live.bench.measures import Bench, requests_per_second
 from tests import tools
+from tests.bench import storms
 from tests.bench.peers import servers
 from tests.bench.peers.servers import GENERATOR_CORE, HERE, Running
 
 REDIS_PORT = 16391
 FIRST_PORT = 16400
+LATENCY_SECONDS = 30
 Start = Callable[[], AbstractContextManager[Running]]
 
 
@@ -53,7 +55,7 @@ class Row:
 def measure(start: Start, readers: int, rounds: int) -> Row:
     """All figures of one server."""
     with start() as server:
-        crowd = Crowd("127.0.0.1", server.port, server.path)
+        crowd = Crowd("127.0.0.1", server.port, server.path, events=server.events)
         bench = Bench(server.pid, crowd, server.publisher)
         bench.cpu_of_rounds(100, 1)  # what a server does once, at its start, is not the cost of a post
         post = bench.cpu_of_rounds(100, 1) / 100 * 1e6
@@ -68,12 +70,13 @@ def measure(start: Start, readers: int, rounds: int) -> Row:
             memory=(resident_kib(server.pid) - memory) / (readers - 100),
             post=post,
         )  # fmt: skip
+        bench.per_delivery(20)  # the first messages on a connection are acknowledged one by one (tcp_input.c)
         messages = max(10, 100_000 // readers)
         for _ in range(rounds):
             row.single.append(bench.per_delivery(messages))
             row.bursts.append(bench.per_delivery(max(3, messages // 4), burst=8))
-        rate = 10.0 if readers <= 1000 else 2.0
-        latency = bench.latency(rate, int(rate * 10))
+        rate = 10.0 if readers <= 1000 else 3.0
+        latency = bench.latency(rate, int(rate * LATENCY_SECONDS))
         row.median, row.late, row.last = latency.at(0.5), latency.at(0.99), latency.last_at(0.99)
         row.generator_share = latency.generator_share
         crowd.close()
@@ -92,6 +95,7 @@ def contenders(directory: Path, url: str, size: int) -> Iterator[tuple[str, Star
     else:
         say("no C compiler: the limit to compare with is left out (Debian: apt install gcc)")
     yield "live", lambda: servers.live_server(url, directory / "live", next(ports))
+    yield "events", lambda: servers.live_server(url, directory / "live", next(ports), events=True)
     if servers.NCHAN_MODULE.exists() and shutil.which("nginx"):
         yield "nchan", lambda: servers.nchan(directory, next(ports), size)
     else:
@@ -202,7 +206,7 @@ def main() -> None:
                         say(f"{key} with {readers} readers: {stalled}")
             print(table(rows))
             if not options.only:
-                print("\n" + pages(url, directory))
+                print(f"\n{pages(url, directory)}\n\n{storms.run(url, directory, FIRST_PORT + 202)}")
 
 
 if __name__ == "__main__":

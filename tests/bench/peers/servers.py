@@ -33,6 +33,8 @@ class Running:
     pid: int
     path: str
     publisher: Publisher
+    events: bool = False
+    """Server-sent events instead of WebSocket."""
 
 
 class RedisPublisher:
@@ -99,7 +101,7 @@ def valkey(directory: Path, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def live_server(url: str, directory: Path, port: int) -> Iterator[Running]:
+def live_server(url: str, directory: Path, port: int, *, events: bool = False) -> Iterator[Running]:
     """Live itself, posted to over HTTP: the whole way."""
     settings = {"LIVE_REDIS_URL": url, "LIVE_PORT": str(port), "LIVE_DATA_DIR": str(directory), "LIVE_DEMO": "1"}
     settings["LIVE_SITE"] = f"bench-{port}"  # a site of its own, whose story has not grown long in an earlier run
@@ -114,7 +116,8 @@ def live_server(url: str, directory: Path, port: int) -> Iterator[Running]:
             return post_request(f"/api/stories/{slug}/updates", body.encode(), headers)
 
         path = f"/stream?topics=story/{slug}&as=json"
-        yield Running("Live", port, pid, path, HTTPPublisher(port, request))
+        name = "Live, server-sent events" if events else "Live"
+        yield Running(name, port, pid, path, HTTPPublisher(port, request), events)
 
 
 @contextmanager

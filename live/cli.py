@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -21,8 +22,9 @@ from live.errors import LiveError, SettingsError
 from live.journal import Keys
 from live.journal.connection import connect, require_usable
 from live.journal.embedded import embedded
-from live.journal.tokens import RANK, Tokens
-from live.model import new_update_id, now
+from live.journal.sessions import Accounts, Sessions, sign_in_links
+from live.journal.tokens import Tokens
+from live.model import RANK, new_update_id, now
 from live.settings import Settings
 
 T = TypeVar("T")
@@ -30,6 +32,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
                   help="Self-hosted real-time breaking news.")  # fmt: skip
 token_app = typer.Typer(no_args_is_help=True, help="Editors' tokens.")
 app.add_typer(token_app, name="token")
+session_app = typer.Typer(no_args_is_help=True, help="Who is signed in to the desk.")
+app.add_typer(session_app, name="session")
 
 
 @contextmanager
@@ -192,6 +196,43 @@ def token_revoke(token_id: Annotated[str, typer.Argument(metavar="ID", help="As 
     typer.echo(f"Revoked {token_id}.")
 
 
+@app.command("sign-in")
+def sign_in(
+    name: Annotated[str, typer.Option(help="Who is to sign in: the name of a token.")], url: URL = None
+) -> None:
+    """Make a link that signs the holder of a token in to the desk, once and within 15 minutes."""
+
+    async def make(client: Redis, settings: Settings) -> str:
+        token = await _tokens(client, settings).held_by(name)
+        if token is None:
+            raise SettingsError(f"Nobody named '{name}' has a token in force; 'live token list' shows them.")
+        code = await sign_in_links(client, Keys(settings.site)).keep(token.id)
+        return f"{(url or settings.public_url or _address(settings)).rstrip('/')}/desk/sign-in/{code}"
+
+    typer.echo(_with_server(make))
+
+
+@session_app.command("list")
+def session_list() -> None:
+    """List who is signed in to the desk."""
+    for one in _with_server(lambda client, settings: _sessions(client, settings).all()):
+        typer.echo(f"{one.id}  {one.role:<8}  {one.created:%Y-%m-%d %H:%M}  {one.address:<15}  {one.name}")
+
+
+@session_app.command("end")
+def session_end(
+    session_id: Annotated[str, typer.Argument(metavar="ID", help="As 'live session list' shows it.")],
+) -> None:
+    """Sign somebody out."""
+    if not _with_server(lambda client, settings: _sessions(client, settings).end_by_id(session_id)):
+        _fail(f"There is no session '{session_id}'; 'live session list' shows them.")
+    typer.echo(f"Ended {session_id}.")
+
+
+def _sessions(client: Redis, settings: Settings) -> Sessions:
+    return Accounts.of(client, Keys(settings.site), timedelta(hours=settings.session_hours)).sessions
+
+
 def _tokens(client: Redis, settings: Settings) -> Tokens:
     return Tokens(client, Keys(settings.site))
 
@@ -223,8 +264,12 @@ def _api_client(url: str | None) -> httpx.AsyncClient:
     token = settings.token or (kept.read_text().strip() if kept.is_file() else None)
     if not token:
         raise SettingsError("There is no token: set LIVE_TOKEN to one that 'live token create' printed.")
-    address = settings.url or f"http://{serving.reachable(settings.host)}:{settings.port}"
-    return httpx.AsyncClient(base_url=address.rstrip("/"), headers={"Authorization": f"Bearer {token}"}, timeout=10)
+    return httpx.AsyncClient(base_url=_address(settings), headers={"Authorization": f"Bearer {token}"}, timeout=10)
+
+
+def _address(settings: Settings) -> str:
+    """Where the server answers, as far as this machine knows."""
+    return (settings.url or f"http://{serving.reachable(settings.host)}:{settings.port}").rstrip("/")
 
 
 def _run(work: Any) -> Any:

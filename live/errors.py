@@ -25,7 +25,9 @@
         ├── Invalid              422
         │   └── KeyReused
         ├── InternalError        500
+        ├── UnknownFormat        501
         └── Unavailable          503
+            └── SignOnAway
 CursorLost is apart: no fault of anybody's, it tells a resuming reader to start afresh.
 """
 
@@ -103,12 +105,26 @@ class BadQuery(BadRequest):
     title = "Bad query"
 
 
+class SignOnStale(BadRequest):
+    """This sign-in was begun too long ago, or in another browser; begin again."""
+
+    title = "Sign-in out of date"
+
+
 class NotAuthenticated(Problem):
     """Send a valid token as 'Authorization: Bearer <token>'; 'live token create' makes one."""
 
     status = 401
     title = "Not authenticated"
     headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="live"'}
+
+
+class SignInFirst(NotAuthenticated):
+    """Sign in at /desk/sign-in first; a person is sent there. `target` is the page that was asked for."""
+
+    def __init__(self, target: str = "/desk") -> None:
+        super().__init__("Sign in at /desk/sign-in first.")
+        self.target = target
 
 
 class NotPermitted(Problem):
@@ -122,6 +138,18 @@ class ForeignOrigin(NotPermitted):
     """Pages of this origin may not open the stream; the operator can add it to LIVE_ALLOWED_ORIGINS."""
 
     title = "Foreign origin"
+
+
+class CrossSite(NotPermitted):
+    """This request did not prove that it comes from a page of the desk; load that page again and repeat it."""
+
+    title = "Not from the desk"
+
+
+class SignOnRefused(NotPermitted):
+    """The newsroom's sign-on did not let you in."""
+
+    title = "Sign-in refused"
 
 
 class NotFound(Problem):
@@ -210,9 +238,20 @@ class InternalError(Problem):
     title = "Internal error"
 
 
+class UnknownFormat(Problem):
+    """This format is not offered; ask for 'json'."""
+
+    status = 501
+    title = "Format not offered"
+
+
 class Unavailable(Problem):
     """The journal cannot be reached just now; nothing was lost. Send the same request again shortly."""
 
     status = 503
     title = "Temporarily unavailable"
     headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
+
+
+class SignOnAway(Unavailable):
+    """The newsroom's sign-on cannot be reached just now, or answers wrongly; try again, or sign in with a token."""

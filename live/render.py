@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import pairwise
+from textwrap import shorten
 from typing import Any
 
 import nh3
@@ -16,7 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
 
-from live.model import Card, Notice, Promo, Story, Update, slugify
+from live.model import Card, Notice, Promo, Story, Update, slugify, teaser_of
 
 LABEL = re.compile(r".{1,60}:", re.DOTALL)
 ALLOWED: dict[str, set[str]] = {
@@ -25,6 +26,11 @@ ALLOWED: dict[str, set[str]] = {
     "br": set(), "s": set(),
 }  # fmt: skip
 SCHEMES = {"http", "https", "mailto"}
+IN_FEEDS = ALLOWED | {
+    "strong": set(), "figure": set(), "figcaption": set(), "img": {"src", "alt", "width", "height"},
+}  # fmt: skip
+TITLE_LENGTH = 110
+"""Characters of a headline that is made from an update's text."""
 
 
 def _parser() -> MarkdownIt:
@@ -84,6 +90,28 @@ def teaser(card: Card) -> Markup:
     return markdown(card.teaser)
 
 
+def plain(text: str) -> str:
+    """Markdown as plain text, a line for each paragraph, item and heading. It is not escaped."""
+    blocks = (token for token in PARSER.parse(text) if token.type in ("inline", "fence", "code_block"))
+    return "\n".join(" ".join(_words(block).split()) for block in blocks)
+
+
+def _words(block: Token) -> str:
+    if not block.children:
+        return block.content
+    return "".join(" " if child.type.endswith("break") else child.content for child in block.children)
+
+
+def summary(body: str) -> str:
+    """The beginning of a Markdown body as one line of plain text."""
+    return " ".join(plain(teaser_of(body)).split())
+
+
+def title_of(update: Update) -> str:
+    """An update's headline, or its first words."""
+    return update.headline or shorten(plain(update.body), TITLE_LENGTH, placeholder="…") or "Update"
+
+
 def rfc3339(moment: datetime) -> str:
     """2026-11-22T20:26:00.123Z"""
     return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
@@ -103,6 +131,7 @@ def _environment() -> Environment:
     )
     environment.filters.update(markdown=markdown, teaser=teaser, absolute=absolute, rfc3339=rfc3339)
     environment.globals.update(slugify=slugify)
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # in the order of the records
     return environment
 
 
@@ -122,6 +151,27 @@ def story_fragment(story: Story) -> str:
 def update_fragment(update: Update) -> str:
     """An update, or what remains of a retracted one."""
     return TEMPLATES.get_template("fragments/update.html").render(update=update)
+
+
+def story_content(story: Story, address: str) -> str:
+    """A story for other programs: bare HTML, its links made absolute by the story's own address."""
+    return _content("feeds/story.html", address, story=story)
+
+
+def update_content(update: Update, address: str) -> str:
+    """An update for other programs, as `story_content`."""
+    return _content("feeds/update.html", address, update=update)
+
+
+def _content(template: str, address: str, **context: Any) -> str:
+    return nh3.clean(
+        TEMPLATES.get_template(template).render(**context),
+        tags=set(IN_FEEDS),
+        attributes={tag: attributes for tag, attributes in IN_FEEDS.items() if attributes},
+        url_schemes=SCHEMES,
+        url_relative=("rewrite_with_base", address),
+        link_rel="noopener",
+    ).strip()
 
 
 def card_fragment(card: Card) -> str:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import httpx
 import typer
@@ -22,6 +22,7 @@ from live.fanout import HTTPProtocol, WebSocketProtocol
 from live.journal import Journal, Keys, State
 from live.journal.connection import connect, require_usable, waits_for_disk
 from live.journal.embedded import embedded
+from live.journal.sessions import sign_in_links
 from live.journal.tokens import Tokens
 from live.settings import Settings
 
@@ -51,9 +52,10 @@ def serve(settings: Settings) -> None:
     listener = listen(settings.host, settings.port)
     with listener, _server(settings) as url:
         settings = settings.model_copy(update={"redis_url": url, "port": listener.getsockname()[1]})
-        story, token = asyncio.run(_prepare(settings))
+        settings = _with_address(settings)
+        prepared = asyncio.run(_prepare(settings))
         _export(settings)
-        threading.Thread(target=_announce, args=(settings, story, token), daemon=True).start()
+        threading.Thread(target=_announce, args=(settings, prepared), daemon=True).start()
         config = uvicorn.Config(
             "live.app:create", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
             http=HTTPProtocol, ws=WebSocketProtocol, ws_max_size=4096,
@@ -117,8 +119,16 @@ def _server(settings: Settings) -> Iterator[str]:
         yield url
 
 
-async def _prepare(settings: Settings) -> tuple[str, str]:
-    """Makes sure of the server, and fills an empty site with the demo; returns a story's slug and the demo's token."""
+class Prepared(NamedTuple):
+    """What there is to look at: a story's slug, the demo's token, the code of a sign-in link; '' for what is not."""
+
+    story: str
+    token: str
+    code: str
+
+
+async def _prepare(settings: Settings) -> Prepared:
+    """Makes sure of the server, and fills an empty site with the demo."""
     assert settings.redis_url is not None
     client = connect(settings.redis_url)
     try:
@@ -126,12 +136,13 @@ async def _prepare(settings: Settings) -> tuple[str, str]:
         await waits_for_disk(client, settings.durability)  # here, where what is wrong can be said in a sentence
         keys = Keys(settings.site)
         state = State(client, keys)
-        token = ""
+        token = code = ""
         if settings.demo:
             await demo.fill(Journal(client, keys, retention=settings.retention), state)
             token = await _demo_token(settings, Tokens(client, keys))
+            code = await sign_in_links(client, keys).keep(token.split("_")[1])
         cards = await state.cards("front", 1)
-        return cards[0].slug if cards else "", token
+        return Prepared(cards[0].slug if cards else "", token, code)
     finally:
         await client.aclose()
 
@@ -168,7 +179,14 @@ def reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _announce(settings: Settings, story: str, token: str) -> None:
+def _with_address(settings: Settings) -> Settings:
+    """The demo is known by where it listens; any other site may stand behind a proxy, and only its operator knows."""
+    if settings.public_url is not None or not settings.demo:
+        return settings
+    return settings.model_copy(update={"public_url": f"http://{reachable(settings.host)}:{settings.port}"})
+
+
+def _announce(settings: Settings, prepared: Prepared) -> None:
     """Once the server answers, prints where to look and how to post."""
     base = f"http://{reachable(settings.host)}:{settings.port}"
     with httpx.Client(transport=httpx.HTTPTransport(retries=100)) as client:
@@ -176,7 +194,10 @@ def _announce(settings: Settings, story: str, token: str) -> None:
             client.get(f"{base}/livez", timeout=READY_SECONDS)
         except httpx.HTTPError:
             return
+    story, token, code = prepared
     lines = [f"Front page  {base}/"]
+    if code:
+        lines.append(f"The desk    {base}/desk/sign-in/{code}  (once, within 15 minutes)")
     if story:
         lines.append(f"A story     {base}/story/{story}")
     if token and story:

@@ -1,12 +1,13 @@
 """Every setting, read once from LIVE_* environment variables, then frozen; other modules are handed values."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from live.errors import SettingsError
+from live.model import RANK, Role
 
 
 class Settings(BaseSettings):
@@ -28,6 +29,10 @@ class Settings(BaseSettings):
     site: str = Field("main", pattern=r"^[a-z0-9-]{1,40}$", description="Name of the site among the server's keys.")
     site_name: str = Field("Live", min_length=1, max_length=80, description="Name of the site on its pages.")
     language: str = Field("en", description="Language of the site, a BCP 47 tag.")
+    public_url: str | None = Field(
+        None, pattern=r"(?i)^https?://[^/\s?#]+/?$",
+        description="Address that readers know the site by, https://news.example: for feeds, sitemaps and previews.",
+    )  # fmt: skip
     retention: int = Field(100_000, ge=10, description="Entries that the journal's log keeps; stories stay.")
     ring: int = Field(1_000, ge=1, description="Recent entries that each process keeps in memory for resuming readers.")
     durability: Literal["auto", "fsync", "memory"] = Field(
@@ -38,28 +43,66 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request body, in bytes.")
     max_topics: int = Field(20, ge=1, description="Topics that one reader may follow.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Other sites whose pages may open the stream, separated by commas."
+        (),
+        description="Other sites whose pages may open the stream and embed stories, separated by commas; * allows all.",
     )
     trusted_proxies: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-* headers count, separated by commas; * trusts all."
+    )
+    session_hours: float = Field(
+        12.0, gt=0, le=168, description="Hours without a request after which a session at the desk ends."
+    )
+    oidc_issuer: str | None = Field(
+        None, pattern=r"^(https://[^\s?#]+|http://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(/[^\s?#]*)?)$",
+        description="OpenID Connect provider that editors sign in with, by its issuer's address.",
+    )  # fmt: skip
+    oidc_client_id: str | None = Field(None, description="Name under which that provider knows this site.")
+    oidc_client_secret: str | None = Field(None, repr=False, description="Secret that goes with it, if there is one.")
+    oidc_role_claim: str = Field(
+        "roles", min_length=1, description="Claim that lists a person's groups; `realm_access.roles` goes deeper."
+    )
+    oidc_roles: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Roles of those groups, separated by commas: news-admin=admin,news-editor=editor."
     )
     url: str | None = Field(None, description="Server that `live post` and `live demo` talk to.")
     token: str | None = Field(None, repr=False, description="Token that `live post` and `live demo` use.")
     demo: bool = Field(False, description="Fill an empty site with demo stories at the start.")
 
-    @field_validator("allowed_origins", mode="before")
+    @field_validator("allowed_origins", "oidc_roles", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if isinstance(value, str):
             return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
         return value
 
+    @field_validator("oidc_roles")
+    @classmethod
+    def _are_roles(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in value:
+            group, _, role = pair.rpartition("=")
+            if not group or role not in RANK:
+                raise ValueError("each is a group, '=' and one of reporter, editor, admin")
+        return value
+
+    @property
+    def roles_of_groups(self) -> dict[str, Role]:
+        """The role that each group of the provider's has here."""
+        return {group: cast(Role, role) for group, _, role in (pair.rpartition("=") for pair in self.oidc_roles)}
+
+    @field_validator("public_url")
+    @classmethod
+    def _without_slash(cls, value: str | None) -> str | None:
+        return value.rstrip("/") if value else value
+
     @classmethod
     def read(cls, **flags: Any) -> "Settings":
         """The settings from the environment; `flags` that are not None take precedence."""
         try:
-            return cls(**{name: value for name, value in flags.items() if value is not None})
+            settings = cls(**{name: value for name, value in flags.items() if value is not None})
         except ValidationError as error:
             first = error.errors()[0]
             name = "LIVE_" + str(first["loc"][0]).upper() if first["loc"] else "LIVE_*"
             raise SettingsError(f"{name} is wrong: {first['msg']} (it is {first['input']!r}).") from None
+        if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_roles):
+            raise SettingsError("LIVE_OIDC_ISSUER needs LIVE_OIDC_CLIENT_ID and LIVE_OIDC_ROLES beside it.")
+        return settings

@@ -13,7 +13,8 @@ from redis.asyncio import Redis
 from live.journal import Journal, Keys, State
 from live.journal.connection import connect
 from live.journal.embedded import embedded
-from live.journal.tokens import Role, Tokens
+from live.journal.tokens import Tokens
+from live.model import Role
 from tests.node import Node
 
 

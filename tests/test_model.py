@@ -242,8 +242,8 @@ def test_lines_have_single_spaces_and_bodies_keep_theirs() -> None:
 
 def test_public_fields_have_no_internal_note() -> None:
     assert "edNote" not in story(ed_note="secret").public()
-    assert story(ed_note="secret").without_internal_notes().ed_note is None
-    assert update(ed_note="secret").without_internal_notes().ed_note is None
+    assert story(ed_note="secret").for_readers().ed_note is None
+    assert update(ed_note="secret").for_readers().ed_note is None
 
 
 def test_a_card_is_cut_from_its_story() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from live.journal import Change, Journal, Receipt, State, changes
-from live.model import NoticeDraft, PromoDraft, StoryDraft, UpdateDraft, new_update_id, now
+from live.model import CLOCK, NoticeDraft, PromoDraft, StoryDraft, UpdateDraft, new_update_id, now
 
 Step = dict[str, Any]
 
@@ -24,7 +24,7 @@ async def fill(journal: Journal, state: State) -> bool:
     if not await state.is_empty():
         return False
     for number, change in enumerate(site()):
-        await journal.append(change, Receipt(f"demo-{number}", "demo"))
+        await journal.append(change, Receipt(f"demo-{number}", "demo"), CLOCK)
     return True
 
 

@@ -3,7 +3,9 @@
 import asyncio
 import json
 import logging
+import math
 import random
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
@@ -20,7 +22,8 @@ from live.journal.connection import reaching
 from live.journal.keys import WITHDRAWN, Keys
 from live.journal.sequence import Message, Verdict
 from live.journal.sequence import Sequence as Position
-from live.model import Cursor, Entry, Event, Frozen
+from live.journal.trail import recorded
+from live.model import Cursor, Entry, Event, Frozen, Identity
 
 log = logging.getLogger("live.journal")
 SCRIPTS = files("live.journal") / "scripts"
@@ -93,7 +96,8 @@ class Journal:
         keys: the site's keys.
         retention: entries to keep; older ones are trimmed.
 
-    `waits_for_disk` says whether `append` asks the server to have written to its disk (WAITAOF) before it returns.
+    `waits_for_disk` says whether `append` asks the server to have written to its disk (WAITAOF) before it returns;
+    `abreast_at` is the (monotonic) time at which `follow` last knew that it had everything.
     """
 
     def __init__(self, client: Redis, keys: Keys, *, retention: int) -> None:
@@ -102,8 +106,9 @@ class Journal:
         self._keys = keys
         self._retention = retention
         self.waits_for_disk = False
+        self.abreast_at = -math.inf
 
-    async def append(self, change: Change, receipt: Receipt) -> Appended:
+    async def append(self, change: Change, receipt: Receipt, identity: Identity) -> Appended:
         """Carries out a change: state, log and pub/sub message, all or nothing, durable when this returns.
 
         Repeating it with the same receipt changes nothing and returns the first answer.
@@ -114,8 +119,8 @@ class Journal:
             Unavailable: the server cannot be reached; the change may or may not have happened: repeat it.
         """
         collections = list(dict.fromkeys([g.collection for g in change.guards] + [w.collection for w in change.writes]))
-        position = {name: number for number, name in enumerate(collections, 4)}
-        fixed = [self._keys.log, self._keys.receipt(receipt.key), self._keys.of(WITHDRAWN)]
+        position = {name: number for number, name in enumerate(collections, 5)}
+        fixed = [self._keys.log, self._keys.receipt(receipt.key), self._keys.of(WITHDRAWN), self._keys.trail]
         keys = [*fixed, *map(self._keys.of, collections)]
         event = change.event
         arguments = [
@@ -125,6 +130,8 @@ class Journal:
             change.withdraws,
             json.dumps([[position[g.collection], g.field, g.version] for g in change.guards]),
             json.dumps([[w.command, position[w.collection], *w.arguments] for w in change.writes]),
+            recorded(identity, change.deed),
+            self._keys.desk_channel,
         ]  # fmt: skip
         status, *rest = await self._durably("EVAL", APPEND, len(keys), *keys, *arguments)
         if status == "reused":
@@ -234,12 +241,14 @@ class Journal:
                     log.warning("pub/sub has gone deaf; subscribing again")
                     return
                 if await self.last() == position.position:
+                    self.abreast_at = time.monotonic()
                     continue
                 suspect = True  # the log moved in silence: the message is on its way, or will never come
             else:
                 suspect = False
                 verdict = position.offer(message)
                 if verdict is Verdict.DELIVER:
+                    self.abreast_at = time.monotonic()
                     yield Entry(message.cursor, message.event)
                 if verdict is not Verdict.REFILL:
                     continue
@@ -270,6 +279,7 @@ class Journal:
                 yield Rewound(end)
                 continue
             if not entries:
+                self.abreast_at = time.monotonic()
                 return
             for entry in entries:
                 if position.advance(entry.cursor):

@@ -7,8 +7,8 @@ from typing import Any
 from redis.asyncio import Redis
 
 from live.journal.connection import reaching
-from live.journal.keys import SECTIONS, SITE, STORIES, Keys, index_of, updates_of
-from live.model import Card, Notice, Promo, Story, Update
+from live.journal.keys import NOTICES, SECTIONS, SITE, STORIES, Keys, index_of, updates_of
+from live.model import Card, ListedNotice, Notice, Promo, Story, Update
 
 
 class State:
@@ -77,6 +77,13 @@ class State:
         """The breaking notice that was put up last and not cleared; it may have expired."""
         record = await self._of_site("notice")
         return Notice.model_validate_json(record) if record else None
+
+    async def notices(self) -> list[ListedNotice]:
+        """The notices that are not in force, the last made first."""
+        with reaching():
+            records = await self._client.hvals(self._keys.of(NOTICES))
+        notices = [ListedNotice.model_validate_json(record) for record in records]
+        return sorted(notices, key=lambda notice: (notice.first_created, notice.id), reverse=True)
 
     async def promo(self) -> Promo | None:
         """The promo strip."""

@@ -9,16 +9,13 @@ import hmac
 import re
 import secrets
 from functools import lru_cache
-from typing import Literal
 
 from redis.asyncio import Redis
 
 from live.journal.connection import reaching
 from live.journal.keys import TOKENS, Keys
-from live.model import Frozen, Line, Moment, now
+from live.model import RANK, Frozen, Line, Moment, Role, now
 
-Role = Literal["reporter", "editor", "admin"]
-RANK: dict[Role, int] = {"reporter": 1, "editor": 2, "admin": 3}
 SHAPE = re.compile(r"live_([0-9a-f]{12})_([0-9A-Za-z_-]{43})", re.ASCII)
 
 
@@ -78,10 +75,30 @@ class Tokens:
             return None
         return token
 
+    async def in_force(self, token_id: str) -> Token | None:
+        """The token with this ID, unless it is unknown or revoked."""
+        token = await self._get(token_id)
+        return None if token is None or token.revoked else token
+
+    async def held_by(self, name: str) -> Token | None:
+        """The newest token in force of the person with this name, in whatever case."""
+        held = [token for token in await self.all() if is_name_of(token, name) and not token.revoked]
+        return held[-1] if held else None
+
     async def _get(self, token_id: str) -> Token | None:
         with reaching():
             record = await self._client.hget(self._key, token_id)
         return _read(record) if record else None
+
+
+def folded(name: str) -> str:
+    """A name as it is compared: without regard to case and to the blanks around it."""
+    return name.strip().casefold().encode("utf-8", "replace").decode()
+
+
+def is_name_of(token: Token, name: str) -> bool:
+    """Whether the token's holder has this name, compared in constant time."""
+    return hmac.compare_digest(folded(token.name).encode(), folded(name).encode())
 
 
 @lru_cache(maxsize=256)

@@ -11,7 +11,9 @@ from live.model.events import (
     UpdatePublished,
     UpdateRetracted,
 )
-from live.model.fields import Line, Moment, Slug, Text
+from live.model.fields import Line, Moment, Slug, Text, UpdateID
+from live.model.identity import CLOCK, RANK, Deed, Identity, Role
+from live.model.readership import Delivery, Readership, spread_of
 from live.model.records import (
     Byline,
     Card,
@@ -19,6 +21,7 @@ from live.model.records import (
     Frozen,
     Image,
     Link,
+    ListedNotice,
     Notice,
     NoticeDraft,
     Promo,
@@ -34,17 +37,23 @@ from live.model.records import (
 from live.model.text import millis, new_update_id, now, slugify, teaser_of
 
 __all__ = [
+    "CLOCK",
     "ORIGIN",
+    "RANK",
     "Byline",
     "Card",
     "Correction",
     "Cursor",
+    "Deed",
+    "Delivery",
     "Entry",
     "Event",
     "Frozen",
+    "Identity",
     "Image",
     "Line",
     "Link",
+    "ListedNotice",
     "Moment",
     "Notice",
     "NoticeChanged",
@@ -52,7 +61,9 @@ __all__ = [
     "Promo",
     "PromoChanged",
     "PromoDraft",
+    "Readership",
     "Retraction",
+    "Role",
     "Slug",
     "Story",
     "StoryDraft",
@@ -63,11 +74,13 @@ __all__ = [
     "Update",
     "UpdateDraft",
     "UpdateEdit",
+    "UpdateID",
     "UpdatePublished",
     "UpdateRetracted",
     "millis",
     "new_update_id",
     "now",
     "slugify",
+    "spread_of",
     "teaser_of",
 ]

@@ -26,6 +26,9 @@ from live.model.fields import (
 )
 from live.model.text import teaser_of
 
+INTERNAL = frozenset({"ed_note", "submitted", "publish_at", "embargoed_until", "edited_by"})
+"""Fields of stories and updates that readers never get."""
+
 
 class Frozen(BaseModel):
     """Immutable, camelCase in JSON, and nothing in it that it does not know."""
@@ -34,7 +37,7 @@ class Frozen(BaseModel):
 
     def public(self) -> dict[str, Any]:
         """The JSON-ready fields, without those that are empty and without what only the newsroom may see."""
-        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"ed_note"})
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(INTERNAL))
 
 
 class Byline(Frozen):
@@ -62,6 +65,11 @@ class Link(Frozen):
     url: Target
 
 
+Submitted = Annotated[Flag, Field(description="A draft that waits for an editor.")]
+PublishAt = Annotated[Moment | None, Field(description="When the server publishes it; withheld until then.")]
+EmbargoedUntil = Annotated[Moment | None, Field(description="Not published before, whatever is asked for.")]
+
+
 class StoryEdit(Frozen):
     """The fields of a story that an editor sets and changes."""
 
@@ -76,6 +84,10 @@ class StoryEdit(Frozen):
     ed_note: Text | None = Field(None, description="Internal: never shown to readers.")
     language: Language = "en"
     related: Annotated[tuple[Link, ...], Field(max_length=20)] = ()
+    coverage_end: Moment | None = Field(None, description="When the coverage ended: no new updates after it.")
+    submitted: Submitted = False
+    publish_at: PublishAt = None
+    embargoed_until: EmbargoedUntil = None
 
 
 class StoryDraft(StoryEdit):
@@ -91,6 +103,8 @@ class Story(StoryEdit):
     first_created: Moment
     version_created: Moment
     version: int
+    published: Moment | None = None
+    edited_by: Line | None = None
 
     def card(self, at: datetime) -> "Card":
         """The story as the stream of stories shows it, last active at that moment."""
@@ -99,9 +113,9 @@ class Story(StoryEdit):
             teaser=teaser_of(self.body), urgency=self.urgency, language=self.language, version=self.version, at=at,
         )  # fmt: skip
 
-    def without_internal_notes(self) -> "Story":
-        """The story as readers may have it."""
-        return self.model_copy(update={"ed_note": None})
+    def for_readers(self) -> "Story":
+        """The story without what only the newsroom may see."""
+        return self.model_copy(update={name: Story.model_fields[name].default for name in INTERNAL})
 
 
 class Correction(Frozen):
@@ -130,6 +144,9 @@ class UpdateDraft(Frozen):
     pinned: Flag = False
     pub_status: Literal["usable", "withheld"] = "usable"
     ed_note: Text | None = Field(None, description="Internal: never shown to readers.")
+    submitted: Submitted = False
+    publish_at: PublishAt = None
+    embargoed_until: EmbargoedUntil = None
 
 
 class UpdateEdit(UpdateDraft):
@@ -152,15 +169,20 @@ class Update(Frozen):
     pinned: bool = False
     pub_status: PubStatus = "usable"
     ed_note: str | None = None
+    submitted: bool = False
+    publish_at: Moment | None = None
+    embargoed_until: Moment | None = None
+    edited_by: str | None = None
     first_created: Moment
     version_created: Moment
+    published: Moment | None = None
     version: int
     corrections: tuple[Correction, ...] = ()
     retraction: Retraction | None = None
 
-    def without_internal_notes(self) -> "Update":
-        """The update as readers may have it."""
-        return self.model_copy(update={"ed_note": None})
+    def for_readers(self) -> "Update":
+        """The update without what only the newsroom may see."""
+        return self.model_copy(update={name: Update.model_fields[name].default for name in INTERNAL})
 
     @property
     def on_page(self) -> bool:
@@ -186,6 +208,15 @@ class Notice(NoticeDraft):
     def in_force(self, moment: datetime) -> bool:
         """Whether it has not expired at that moment."""
         return self.expires is None or moment < self.expires
+
+
+class ListedNotice(NoticeDraft):
+    """A notice that is not in force: prepared, or `shown` before."""
+
+    id: Annotated[str, Field(pattern=r"^[0-9a-z]{1,20}$")]
+    first_created: Moment
+    version: int
+    shown: bool = False
 
 
 class PromoDraft(Frozen):

@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 from typing import NamedTuple
@@ -42,11 +42,12 @@ class Rendered(NamedTuple):
 
 
 def rendered(
-    body: bytes, media_type: str, cache_control: str, topics: frozenset[str], expires: datetime | None = None
-) -> Rendered:
+    body: bytes, media_type: str, cache_control: str, topics: frozenset[str], expires: datetime | None = None,
+    headers: Mapping[str, str] = SECURITY_HEADERS,
+) -> Rendered:  # fmt: skip
     """An answer ready to be kept. The tag is weak: it stands for the plain and the zipped form."""
     etag = f'W/"{hashlib.sha256(body).hexdigest()[:20]}"'
-    common = {"ETag": etag, "Cache-Control": cache_control, "Vary": "Accept-Encoding"} | SECURITY_HEADERS
+    common = {"ETag": etag, "Cache-Control": cache_control, "Vary": "Accept-Encoding", **headers}
     zipped = gzip.compress(body, 6, mtime=0)
     content = common | {"Content-Type": media_type}
     return Rendered(
@@ -78,8 +79,11 @@ class KeptAnswers:
         await answer(scope, page)
 
 
-async def answer(scope: Scope, page: Rendered) -> None:
-    """Answers with what is kept, or with 304 (RFC 9110, 13.1.2). Server-Timing tells the page what time it is."""
+async def answer(scope: Scope, page: Rendered, more: bytes = b"") -> None:
+    """Answers with what is kept, or with 304 (RFC 9110, 13.1.2). Server-Timing tells the page what time it is.
+
+    `more` are header lines for this request only.
+    """
     known = accepted = ""
     for name, value in scope["headers"]:
         if name == b"if-none-match":
@@ -89,7 +93,7 @@ async def answer(scope: Scope, page: Rendered) -> None:
     form = page.unchanged if page.etag in known else page.zipped if takes_gzip(accepted) else page.plain
     lender: Lender = scope["extensions"][LEND]
     timing = b"Server-Timing: now;dur=%d\r\n" % (time.time() * 1000)
-    await lender.answer(form.status, form.head + timing, form.body)
+    await lender.answer(form.status, form.head + more + timing, form.body)
 
 
 @lru_cache(maxsize=256)

@@ -11,13 +11,25 @@ from starlette.types import Scope
 
 import live
 from live import render
+from live.errors import NotFound
 
 
 class Site(NamedTuple):
-    """The site as its templates know it."""
+    """The site as its templates know it. `base` is the address readers know it by, '' when nobody said."""
 
     name: str
     language: str
+    base: str = ""
+
+    def at(self, target: str) -> str:
+        """A path of this site, or an address elsewhere, as an absolute address; without a base a path stays one."""
+        return self.base + target if target.startswith("/") else target
+
+    def require_base(self) -> str:
+        """The base. Raises NotFound where there is none: what is asked for is made of absolute addresses."""
+        if not self.base:
+            raise NotFound("This site does not know its own address; its operator sets LIVE_PUBLIC_URL.")
+        return self.base
 
 
 def static_directory() -> Path:
@@ -72,4 +84,5 @@ class LastingFiles(StaticFiles):
         scope: Scope = kwargs.get("scope") or args[2]
         current = scope["path_params"].get("digest") == self._digest
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if current else "no-cache"
+        response.headers["Access-Control-Allow-Origin"] = "*"  # other sites' pages load the modules of an embed
         return response

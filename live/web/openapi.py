@@ -73,7 +73,7 @@ def document(operations: tuple[Operation, ...]) -> dict[str, Any]:
 
 def _described(operation: Operation, references: Any, schemas: dict[str, Any]) -> dict[str, Any]:
     described: dict[str, Any] = {
-        "operationId": (operation.decide or operation.read).__name__,  # type: ignore[union-attr]
+        "operationId": (operation.decide or operation.respond).__name__,  # type: ignore[union-attr]
         "summary": operation.summary,
         "description": f"Role: {operation.role} or higher.",
         "parameters": _parameters(operation),
@@ -93,6 +93,7 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         {"name": name, "in": "path", "required": True, "schema": text}
         for name in re.findall(r"{(\w+)}", operation.path)
     ]
+    parameters += [{"name": name, "in": "query", "schema": text} for name in operation.query]
     if operation.decide:
         key = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"}
         about = "A repetition with the same key and body gets the first answer, and changes nothing; kept for 24 h."
@@ -108,6 +109,8 @@ def _responses(operation: Operation, references: Any) -> dict[str, Any]:
     good: dict[str, Any] = {"description": "Done; durable as configured." if operation.decide else "Found."}
     if operation.answer:
         good["content"] = {"application/json": {"schema": references[operation.answer, "serialization"]}}
+    elif operation.media_type != "application/json":
+        good["content"] = {operation.media_type: {"schema": {"type": "string"}}}
     responses = {str(operation.status): good}
     general = (*ALWAYS, *(WITH_BODY if operation.body else ()), *(CHANGING if operation.decide else ()))
     for problem in (*general, *operation.problems):

@@ -16,10 +16,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from live.errors import BadRequest, BodyTooLarge, FieldError, Invalid, MalformedJSON, NotJSON, Problem, StaleVersion
-from live.journal import Appended, Change, Journal, Receipt, State
-from live.journal.tokens import Role, Token, Tokens
-from live.model import Frozen, Notice, Promo, Story, Update, now
-from live.web.auth import require
+from live.journal import Appended, Change, Receipt, State, Stores
+from live.model import Frozen, Identity, ListedNotice, Notice, Promo, Role, Story, Update, now
+from live.web.auth import Doorkeeper
 from live.web.problems import invalid
 
 Draft = TypeVar("Draft", bound=Frozen)
@@ -33,12 +32,18 @@ TRIES = 10
 class Call:
     """One call of an operation: everything its handler may use."""
 
-    state: State
-    token: Token
+    stores: Stores
+    identity: Identity
     path: Mapping[str, str]
+    query: Mapping[str, str]
     body: dict[str, Any]
     if_match: frozenset[str] | None
     moment: datetime = field(default_factory=now)
+
+    @property
+    def state(self) -> State:
+        """What the site is now."""
+        return self.stores.state
 
     def draft(self, model: type[Draft], current: Frozen | None = None) -> Draft:
         """The body as a draft; over the current record's fields where the body is a patch.
@@ -65,15 +70,15 @@ class Call:
 
 
 Decide = Callable[[Call], Awaitable[Change]]
-Read = Callable[[Call], Awaitable[Frozen | dict[str, Any]]]
+Respond = Callable[[Call], Awaitable[Frozen | dict[str, Any] | Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One method of one address. Exactly one of `decide` (a change) and `read` is there.
+    """One method of one address. Exactly one of `decide` (a change, for the journal) and `respond` is there.
 
-    `body` is the model of the request's body, `answer` that of the response's; `problems` are those of its own,
-    beside the ones that any operation may answer with.
+    `body` is the model of the request's body, `answer` that of the response's, `query` names its parameters;
+    `problems` are those of its own, beside the ones that any operation may answer with.
     """
 
     method: str
@@ -81,10 +86,12 @@ class Operation:
     summary: str
     role: Role
     decide: Decide | None = None
-    read: Read | None = None
+    respond: Respond | None = None
     body: type[Frozen] | None = None
     answer: type[Frozen] | None = None
     status: int = 200
+    media_type: str = "application/json"
+    query: tuple[str, ...] = ()
     problems: tuple[type[Problem], ...] = ()
 
 
@@ -92,27 +99,28 @@ class Operator:
     """Carries out operations against the journal.
 
     Args:
-        journal, state, tokens: the site's.
+        stores: the site's.
+        doorkeeper: recognises who calls.
         max_body: the largest request body, in bytes.
     """
 
-    def __init__(self, journal: Journal, state: State, tokens: Tokens, max_body: int) -> None:
-        self._journal = journal
-        self._state = state
-        self._tokens = tokens
+    def __init__(self, stores: Stores, doorkeeper: Doorkeeper, max_body: int) -> None:
+        self._stores = stores
+        self._doorkeeper = doorkeeper
         self._max_body = max_body
 
     async def perform(self, operation: Operation, request: Request) -> Response:
         """The answer to one request. Raises Problem."""
-        token = await require(request, self._tokens, operation.role)
+        identity = await self._doorkeeper.require(request, operation.role)
         raw = await read_body(request, self._max_body)
         body = parse_body(request, raw) if operation.body else {}
-        call = Call(self._state, token, request.path_params, body, if_match(request))
-        if operation.read:
-            return answer_of(await operation.read(call), operation.status)
+        call = Call(self._stores, identity, request.path_params, request.query_params, body, if_match(request))
+        if operation.respond:
+            answer = await operation.respond(call)
+            return answer if isinstance(answer, Response) else answer_of(answer, operation.status)
         assert operation.decide
-        receipt = _receipt(request, token, raw)
-        if "idempotency-key" in request.headers and (first := await self._journal.recall(receipt)) is not None:
+        receipt = _receipt(request, identity, raw)
+        if "idempotency-key" in request.headers and (first := await self._stores.journal.recall(receipt)) is not None:
             return restored(first)
         return await self._change(operation, operation.decide, call, receipt)
 
@@ -121,13 +129,13 @@ class Operator:
             try:
                 change = await decide(call)
             except Problem:  # perhaps because the same request, sent before, came in between
-                first = await self._journal.recall(receipt)
+                first = await self._stores.journal.recall(receipt)
                 if first is None:
                     raise
                 return restored(first)
             answer = prepared(change.record, operation.status)
             try:
-                appended = await self._journal.append(change, receipt._replace(answer=answer))
+                appended = await self._stores.journal.append(change, receipt._replace(answer=answer), call.identity)
             except StaleVersion:
                 if call.if_match is not None or attempt == TRIES - 1:
                     raise
@@ -179,14 +187,14 @@ def if_match(request: Request) -> frozenset[str] | None:
     return tags
 
 
-def _receipt(request: Request, token: Token, raw: bytes) -> Receipt:
+def _receipt(request: Request, identity: Identity, raw: bytes) -> Receipt:
     """Names the request. Without a key of the editor's it gets one of its own, so that our own retries are safe."""
     key = request.headers.get("idempotency-key")
     if key is None:
         key = secrets.token_hex(16)
     elif not (1 <= len(key) <= LONGEST_KEY and key.isprintable()):
         raise BadRequest(f"An Idempotency-Key has 1 to {LONGEST_KEY} printable characters.")
-    named = hashlib.sha256(f"{token.id}\0{key}".encode()).hexdigest()[:40]
+    named = hashlib.sha256(f"{identity.id}\0{key}".encode()).hexdigest()[:40]
     parts = (request.method, request.url.path, request.headers.get("if-match", ""))
     return Receipt(named, hashlib.sha256("\0".join(parts).encode() + b"\0" + raw).hexdigest())
 
@@ -199,7 +207,7 @@ def prepared(record: Frozen | None, status: int) -> str:
             headers["Location"] = f"/api/stories/{slug}"
         case Update(story=slug, id=update_id):
             headers["Location"] = f"/api/stories/{slug}/updates/{update_id}"
-    if isinstance(record, Story | Update | Notice | Promo):
+    if isinstance(record, Story | Update | Notice | ListedNotice | Promo):
         headers["ETag"] = f'"{record.version}"'
     body = record.model_dump_json(by_alias=True, exclude_none=True) if record else ""
     return json.dumps({"status": status if record else HTTPStatus.NO_CONTENT, "headers": headers, "body": body})

@@ -7,8 +7,10 @@ from typing import Any
 from live.errors import Gone, NotFound
 from live.journal import Journal, State
 from live.model import Notice, Story, now, slugify
+from live.render import summary
 from live.web.cache import Cache, KeptAnswers, Rendered, rendered
 from live.web.layout import Layout
+from live.web.structured import live_blog
 
 CARDS_ON_FRONT = 40
 CARDS_BELOW_STORY = 12
@@ -17,6 +19,16 @@ CARDS_BELOW_STORY = 12
 def page_of(html: str, topics: frozenset[str], notice: Notice | None) -> Rendered:
     """A page to keep: browsers ask each time whether it is still the same."""
     return rendered(html.encode(), "text/html; charset=utf-8", "no-cache", topics, notice.expires if notice else None)
+
+
+async def public_story(state: State, slug: str) -> Story:
+    """The story as readers may have it. Raises NotFound, or Gone when it was canceled."""
+    story = await state.story(slug)
+    if story is None or story.pub_status == "withheld":
+        raise NotFound(f"There is no story '{slug}'.")
+    if story.pub_status == "canceled":
+        raise Gone()
+    return story.for_readers()
 
 
 class Pages:
@@ -74,22 +86,15 @@ class Pages:
     async def _render_story(self, slug: str) -> Rendered:
         topics = frozenset({f"story/{slug}", "front", "breaking"})
         frame = await self._frame(topics)
-        story = await self._public_story(slug)
+        story = await public_story(self._state, slug)
         updates = [update for update in await self._state.updates(slug) if update.on_page]
         cards = await self._state.cards("front", CARDS_BELOW_STORY + 1)
         html = self._layout.page(
             "story.html", **frame, path=f"/story/{slug}", story=story, lang=story.language,
-            title=f"{story.headline} - {self._layout.site.name}", description=story.headline,
+            title=f"{story.headline} - {self._layout.site.name}", description=summary(story.body),
+            structured=live_blog(self._layout.site, self._layout.static("icons/favicon.svg"), story, updates),
             pinned=[update for update in updates if update.pinned],
             updates=[update for update in updates if not update.pinned],
             cards=[card for card in cards if card.slug != slug][:CARDS_BELOW_STORY],
         )  # fmt: skip
         return page_of(html, topics, frame["notice"])
-
-    async def _public_story(self, slug: str) -> Story:
-        story = await self._state.story(slug)
-        if story is None or story.pub_status == "withheld":
-            raise NotFound(f"There is no story '{slug}'.")
-        if story.pub_status == "canceled":
-            raise Gone()
-        return story.without_internal_notes()

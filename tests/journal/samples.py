@@ -13,7 +13,18 @@ from redis import Redis as BlockingRedis
 
 from live.journal import Change, Journal, Receipt, Rewound, changes
 from live.journal.embedded import command
-from live.model import Cursor, Entry, Story, StoryDraft, Update, UpdateDraft, UpdatePublished, new_update_id, now
+from live.model import (
+    Cursor,
+    Entry,
+    Identity,
+    Story,
+    StoryDraft,
+    Update,
+    UpdateDraft,
+    UpdatePublished,
+    new_update_id,
+    now,
+)
 from tests.node import eventually
 
 Item = Entry | Rewound
@@ -36,8 +47,11 @@ def new_update(story: Story, body: str = "It is open again.", **fields: object) 
     )
 
 
+EDITOR = Identity("0123456789ab", "the editor", "editor", "token", "127.0.0.1")
+
+
 async def append(journal: Journal, change: Change) -> Cursor:
-    return (await journal.append(change, receipt())).cursor
+    return (await journal.append(change, receipt(), EDITOR)).cursor
 
 
 async def create(journal: Journal, slug: str = "quay", **fields: object) -> Story:

@@ -24,6 +24,7 @@ from live.model import (
 )
 from tests.journal.conftest import StartServer
 from tests.journal.samples import (
+    EDITOR,
     Server,
     append,
     create,
@@ -130,9 +131,9 @@ async def test_a_repetition_gets_the_first_answer_and_changes_nothing(
 ) -> None:
     named = receipt("the first answer")
     change = new_story("quay")
-    first = await journal.append(change, named)
+    first = await journal.append(change, named, EDITOR)
     before = await everything(client, keys)
-    again = await journal.append(change, named._replace(answer="another answer"))
+    again = await journal.append(change, named._replace(answer="another answer"), EDITOR)
     assert (first.answer, first.repeated) == ("the first answer", False)
     assert again == await journal.recall(named) == first._replace(repeated=True)
     assert await everything(client, keys) == before
@@ -141,16 +142,16 @@ async def test_a_repetition_gets_the_first_answer_and_changes_nothing(
 async def test_a_repetition_is_known_though_other_changes_came_between(journal: Journal) -> None:
     story = await create(journal)
     named, change = receipt("answer"), new_update(story)
-    first = await journal.append(change, named)
+    first = await journal.append(change, named, EDITOR)
     await post_many(journal, story, 3)
-    assert await journal.append(change, named) == first._replace(repeated=True)
+    assert await journal.append(change, named, EDITOR) == first._replace(repeated=True)
     assert len(await journal.since(ORIGIN)) == 5
 
 
 async def test_two_at_once_with_one_receipt_are_one_change(journal: Journal) -> None:
     story = await create(journal)
     named, change = receipt("answer"), new_update(story)
-    done = await asyncio.gather(*(journal.append(change, named) for _ in range(8)))
+    done = await asyncio.gather(*(journal.append(change, named, EDITOR) for _ in range(8)))
     assert sorted(one.repeated for one in done) == [False, *[True] * 7]
     assert len({one.cursor for one in done}) == 1
     assert len(await journal.since(ORIGIN)) == 2
@@ -158,10 +159,10 @@ async def test_two_at_once_with_one_receipt_are_one_change(journal: Journal) -> 
 
 async def test_a_key_used_for_another_request_is_refused(journal: Journal, client: Redis, keys: Keys) -> None:
     named = receipt()
-    await journal.append(new_story("quay"), named)
+    await journal.append(new_story("quay"), named, EDITOR)
     before = await everything(client, keys)
     with pytest.raises(KeyReused):
-        await journal.append(new_story("harbour"), named._replace(digest="another"))
+        await journal.append(new_story("harbour"), named._replace(digest="another"), EDITOR)
     with pytest.raises(KeyReused):
         await journal.recall(named._replace(digest="another"))
     assert await everything(client, keys) == before
@@ -173,7 +174,7 @@ async def test_an_unknown_key_recalls_nothing(journal: Journal) -> None:
 
 async def test_a_receipt_is_kept_for_a_day(journal: Journal, client: Redis, keys: Keys) -> None:
     named = receipt()
-    await journal.append(new_story(), named)
+    await journal.append(new_story(), named, EDITOR)
     assert DAY - 60_000 < await client.pttl(keys.receipt(named.key)) <= DAY
 
 
@@ -181,7 +182,7 @@ async def test_a_stale_change_leaves_no_receipt(journal: Journal) -> None:
     await create(journal)
     named = receipt()
     with pytest.raises(StaleVersion):
-        await journal.append(new_story(), named)
+        await journal.append(new_story(), named, EDITOR)
     assert await journal.recall(named) is None
 
 
@@ -581,9 +582,9 @@ async def test_an_append_waits_until_the_disk_has_it(start_server: StartServer, 
         journal.waits_for_disk = await waits_for_disk(client, "auto")
         assert journal.waits_for_disk
         named, change = receipt("answer"), new_story()
-        first = await journal.append(change, named)
+        first = await journal.append(change, named, EDITOR)
         assert calls_of(server, "waitaof") == 1
-        assert await journal.append(change, named) == first._replace(repeated=True)
+        assert await journal.append(change, named, EDITOR) == first._replace(repeated=True)
         assert calls_of(server, "waitaof") == 2, "a repetition waits for the first answer's data"
         assert await journal.recall(named) == first._replace(repeated=True)
         assert calls_of(server, "waitaof") == 3

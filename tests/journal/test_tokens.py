@@ -4,7 +4,8 @@ import pytest
 from redis.asyncio import Redis
 
 from live.journal import Keys
-from live.journal.tokens import Role, Token, Tokens
+from live.journal.tokens import Token, Tokens
+from live.model import Role
 
 pytestmark = pytest.mark.anyio
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+PUBLIC_URL = "https://news.example"
 BODY = """
 The river gauge at Norwick Lock passed four metres at noon, and the town below it was told to leave.
 

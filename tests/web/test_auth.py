@@ -1,14 +1,28 @@
-"""Who may do what beyond the table of roles: a reporter's drafts, and the pages that may open the stream."""
+"""Who may do what beyond the table of roles: reporters' drafts, the desk's pages, whose pages may open the stream."""
 
 import secrets
+from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
+from redis.asyncio import Redis
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
-from live.errors import ForeignOrigin
-from live.journal.tokens import Role
-from live.web.auth import require_own_origin
+from live.app import answer_error
+from live.errors import ForeignOrigin, Problem, SignInFirst
+from live.journal import Keys
+from live.journal.sessions import Accounts, identity_of
+from live.model import Role
+from live.web.auth import Doorkeeper, require_own_origin
+from live.web.layout import Layout, Site
+from live.web.sessions import csrf_of
+from live.web.sign_in import send_to_sign_in
 from tests.conftest import editor_of
 from tests.node import Node
 from tests.web.samples import STORY, UPDATE, create, new_slug, patch, post, read, refused, update_path
@@ -66,6 +80,98 @@ def test_a_refusal_does_not_repeat_the_token(server: Node) -> None:
         assert text not in client.get("/api/stories").text
 
 
+class DeskPages:
+    """Two pages of the desk, behind a doorkeeper and before a real store: `/desk/audit` for admins, `/desk/story`."""
+
+    def __init__(self, client: Redis, keys: Keys) -> None:
+        self.accounts = Accounts.of(client, keys, timedelta(hours=1))
+        self.doorkeeper = Doorkeeper(self.accounts.tokens, self.accounts.sessions, "https://news.example")
+        routes = [
+            Route("/desk/story", partial(self.page, "editor"), methods=["GET", "POST"]),
+            Route("/desk/audit", partial(self.page, "admin"), methods=["GET"]),
+        ]
+        layout = Layout(Site("Live", "en"))
+        handlers: dict[Any, Any] = {Problem: partial(answer_error, layout), SignInFirst: send_to_sign_in}
+        self.app = Starlette(routes=routes, exception_handlers=handlers)
+
+    async def page(self, role: Role, request: Request) -> JSONResponse:
+        somebody = await self.doorkeeper.require_page(request, role)
+        return JSONResponse([somebody.identity.name, somebody.identity.via, somebody.csrf, dict(somebody.form)])
+
+    def browser(self, secret: str = "") -> httpx.AsyncClient:
+        headers = {"Accept": "text/html"} | ({"Cookie": f"live-session={secret}"} if secret else {})
+        transport = httpx.ASGITransport(self.app)
+        return httpx.AsyncClient(transport=transport, base_url="http://backend", headers=headers)
+
+    async def session(self, role: Role) -> str:
+        """The secret of a new session."""
+        token, _ = await self.accounts.tokens.create("Ada", role)
+        return await self.accounts.sessions.begin(identity_of(token, ""), token.id)
+
+
+@pytest.fixture
+def desk(client: Redis, keys: Keys) -> DeskPages:
+    return DeskPages(client, keys)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        ("/desk/audit", "/desk/sign-in?next=/desk/audit"),
+        (
+            "/desk/audit?who=Ada%20Quill&before=17-0",
+            "/desk/sign-in?next=/desk/audit%3Fwho%3DAda%2520Quill%26before%3D17-0",
+        ),
+        ("/desk/audit?back=https://evil.example", "/desk/sign-in"),
+    ],
+)
+async def test_a_page_of_the_desk_sends_strangers_to_sign_in(desk: DeskPages, path: str, location: str) -> None:
+    for secret in ("", "A" * 43):
+        async with desk.browser(secret) as browser:
+            answer = await browser.get(path)
+            assert (answer.status_code, answer.headers["location"]) == (303, location)
+            assert answer.headers["cache-control"] == "no-store"
+            assert (await browser.post("/desk/story", data={"a": "b"})).headers["location"] == "/desk/sign-in"
+
+
+@pytest.mark.anyio
+async def test_a_page_of_the_desk_knows_who_looks(desk: DeskPages) -> None:
+    secret = await desk.session("editor")
+    async with desk.browser(secret) as browser:
+        assert (await browser.get("/desk/story")).json() == ["Ada", "desk", csrf_of(secret), {}]
+        answer = await browser.get("/desk/audit")
+        assert answer.status_code == 403
+        assert "This needs the role &#39;admin&#39;" in answer.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("proof", "headers", "status"),
+    [
+        ("field", {}, 200),
+        ("header", {}, 200),
+        ("field", {"Origin": "https://news.example"}, 200),
+        ("field", {"Origin": "http://backend"}, 200),
+        ("none", {}, 403),
+        ("field", {"Live-CSRF": "wrong"}, 403),
+        ("field", {"Origin": "http://news.example"}, 403),
+        ("field", {"Sec-Fetch-Site": "cross-site"}, 403),
+    ],
+)
+async def test_a_form_of_the_desk_proves_that_it_is_one(
+    desk: DeskPages, proof: str, headers: dict[str, str], status: int
+) -> None:
+    secret = await desk.session("editor")
+    fields = {"text": "Grüße & more"} | ({"csrf": csrf_of(secret)} if proof == "field" else {})
+    headers = headers | ({"Live-CSRF": csrf_of(secret)} if proof == "header" else {})
+    async with desk.browser(secret) as browser:
+        answer = await browser.post("/desk/story", data=fields, headers=headers)
+        assert answer.status_code == status
+        if status == 200:
+            assert answer.json()[-1] == fields
+
+
 HOST = "news.example:8000"
 
 
@@ -94,6 +200,7 @@ def test_our_own_pages_and_those_allowed_may_open_the_stream(origin: str | None,
         "https://partner.example:444",
         "http://partner.example",
         "null",
+        "http://[",
         "",
     ],
 )

@@ -3,7 +3,8 @@
 -- KEYS[1]  the log (stream)
 -- KEYS[2]  the receipt of this request (hash: digest, cursor, answer)
 -- KEYS[3]  what was withdrawn (hash: '<slug>' or '<slug>/<update>' -> cursor of the withdrawal)
--- KEYS[4+] what the guards and writes refer to, by position
+-- KEYS[4]  the audit trail (stream)
+-- KEYS[5+] what the guards and writes refer to, by position
 -- ARGV[1]  pub/sub channel
 -- ARGV[2]  entries to keep in the log
 -- ARGV[3]  milliseconds for which the receipt is kept
@@ -15,6 +16,8 @@
 -- ARGV[9]  what the event withdraws, as in KEYS[3], or ''
 -- ARGV[10] guards, JSON: [[position, field, version], ...]; version 0 means 'is not there'
 -- ARGV[11] writes, JSON: [[command, position, argument, ...], ...]
+-- ARGV[12] the audit record, JSON
+-- ARGV[13] pub/sub channel of the desks
 --
 -- Returns {'done', cursor}, {'repeated', cursor, answer}, {'reused'} (same key, other request),
 -- or {'stale', number of the guard that failed (from 1), version found}.
@@ -53,6 +56,9 @@ if ARGV[6] ~= '' then
   end
   redis.call('PUBLISH', ARGV[1], '{"id":"' .. cursor .. '","prev":"' .. before .. '","event":' .. ARGV[6] .. '}')
 end
+
+redis.call('XADD', KEYS[4], '*', 'record', ARGV[12])
+redis.call('PUBLISH', ARGV[13], ARGV[12])
 
 redis.call('HSET', receipt, 'digest', ARGV[4], 'cursor', cursor, 'answer', ARGV[5])
 redis.call('PEXPIRE', receipt, ARGV[3])

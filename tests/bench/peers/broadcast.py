@@ -23,7 +23,7 @@ async def stream(reader: ServerConnection) -> None:
 
 async def main() -> None:
     async with (
-        serve(stream, "127.0.0.1", port, backlog=4096),
+        serve(stream, "127.0.0.1", port, backlog=4096, ping_interval=None),
         Redis(port=redis_port, decode_responses=True).pubsub() as subscription,
     ):
         await subscription.subscribe(channel)

@@ -66,4 +66,4 @@ app = Starlette(
 )
 
 if __name__ == "__main__":
-    uvicorn.run(app, port=port, log_level="warning", access_log=False, ws="websockets-sansio")
+    uvicorn.run(app, port=port, log_level="warning", access_log=False, ws="websockets-sansio", ws_ping_interval=None)

@@ -1,0 +1,109 @@
+"""One server process: its parts, and how they are put together. Writers know the journal, readers the hub."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from datetime import timedelta
+from itertools import cycle
+
+from redis.asyncio import Redis
+
+from live import model
+from live.fanout import Hub
+from live.journal import Keys, Rewound, Stores
+from live.journal.catalogue import Catalogue
+from live.journal.sessions import Accounts
+from live.settings import Settings
+from live.web.auth import Doorkeeper
+from live.web.cache import Cache
+from live.web.desk_events import DeskEvents
+from live.web.embed import Embed
+from live.web.feeds import Feeds
+from live.web.layout import Layout, Site
+from live.web.oembed import OEmbed
+from live.web.oidc import Provider, SingleSignOn
+from live.web.operations import Operator
+from live.web.pages import Pages
+from live.web.poll import Poll
+from live.web.sign_in import SignIn
+from live.web.stream import Stream
+
+TICK_SHARES = 10
+
+
+class Node:
+    """One server process: its parts, made from the settings, and its two background tasks."""
+
+    def __init__(self, settings: Settings, client: Redis) -> None:
+        keys = Keys(settings.site)
+        self.settings = settings
+        self.client = client
+        self.stores = Stores.of(client, keys, retention=settings.retention)
+        self.journal, self.state = self.stores.journal, self.stores.state
+        self.hub = Hub(self.journal.since, model.now, settings.ring)
+        self.layout = Layout(Site(settings.site_name, settings.language, settings.public_url or ""))
+        self.cache = Cache()
+        self.pages = Pages(self.journal, self.state, self.layout, self.cache)
+        self.feeds = Feeds(Catalogue(client, keys), self.state, self.layout, self.cache)
+        self.embed = Embed(self.journal, self.state, self.layout, self.cache, settings.allowed_origins)
+        self.oembed = OEmbed(self.state, self.layout, self.cache)
+        self.poll = Poll(self.hub, self.cache, settings.max_topics)
+        accounts = Accounts.of(client, keys, timedelta(hours=settings.session_hours))
+        base = settings.public_url or ""
+        self.doorkeeper = Doorkeeper(accounts.tokens, accounts.sessions, base)
+        sign_on, audit = sign_on_of(settings), self.stores.trail.note
+        self.sign_in = SignIn(accounts, self.doorkeeper, self.layout, audit, sign_on, base)
+        self.operator = Operator(self.stores, self.doorkeeper, settings.max_body_bytes)
+        self.desk_events = DeskEvents(client, keys.desk_channel, self.doorkeeper.require)
+        self.stream = Stream(
+            self.hub, queue_limit=settings.reader_queue_bytes, max_topics=settings.max_topics,
+            origins=settings.allowed_origins,
+        )  # fmt: skip
+
+    def tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
+        """What runs beside the requests, each by its name."""
+        yield "feed", self.feed
+        yield "tick", self.tick
+        yield "schedule", self.stores.schedule.run
+        yield "desk events", self.desk_events.run
+        yield "warm", self.pages.warm
+
+    async def start(self) -> None:
+        """Brings the hub to the end of the log."""
+        notice = await self.state.notice()
+        floor, entries = await self.journal.tail(self.settings.ring)
+        self.hub.start(floor, entries, notice)
+
+    async def feed(self) -> None:
+        """Hands every entry of the journal to the hub, for ever."""
+        async for item in self.journal.follow(self.hub.position):
+            if isinstance(item, Rewound):
+                self.cache.clear()
+                self.hub.rewind(item.cursor, await self.state.notice())
+            else:
+                self._publish(item)
+
+    def _publish(self, entry: model.Entry) -> None:
+        frames = self.hub.publish(entry)
+        match entry.event:
+            case model.UpdateRetracted() | model.StoryWithdrawn():
+                self.cache.drop(frames.topics)
+            case _:
+                self.cache.invalidate(frames.topics)
+
+    async def tick(self) -> None:
+        """Sends the heartbeat, for ever: to a share of the readers at a time, spread over its interval."""
+        for share in cycle(range(TICK_SHARES)):
+            await asyncio.sleep(self.settings.tick_seconds / TICK_SHARES)
+            self.hub.tick(share, TICK_SHARES)
+
+
+def sign_on_of(settings: Settings) -> SingleSignOn | None:
+    """The newsroom's provider, if the settings name one."""
+    if not (settings.oidc_issuer and settings.oidc_client_id):
+        return None
+    return SingleSignOn(
+        Provider(
+            settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret or "",
+            settings.oidc_role_claim, settings.roles_of_groups,
+        )
+    )  # fmt: skip

@@ -34,7 +34,7 @@ def create(settings: Settings | None = None) -> ASGIApp:
     settings = settings or Settings.read()
     if settings.redis_url is None:
         raise SettingsError("LIVE_REDIS_URL is not set; 'live serve' sets it to the embedded server's.")
-    client = connect(settings.redis_url)
+    client = connect(settings.redis_url, settings.site)
     node = Node(settings, client)
 
     @asynccontextmanager
@@ -42,6 +42,7 @@ def create(settings: Settings | None = None) -> ASGIApp:
         assert settings.redis_url is not None
         await require_usable(client, settings.redis_url)
         node.journal.waits_for_disk = await waits_for_disk(client, settings.durability)
+        node.journal.waits_for_replica = settings.durability == "replica"
         await node.start()
         tasks = [asyncio.create_task(watched(work, name)) for name, work in node.tasks()]
         try:

@@ -17,7 +17,8 @@ import live
 from live import demo as demonstration
 from live import doctor as examination
 from live import serving
-from live.bench import capacity
+from live.bench import capacity as measured
+from live.bench import sizing
 from live.errors import LiveError, SettingsError
 from live.journal import Keys
 from live.journal.connection import connect, require_usable
@@ -112,8 +113,24 @@ def bench(
 ) -> None:
     """Measure how many readers this machine will hold (Linux)."""
     with told_in_one_sentence():
-        found = capacity.measure(readers, lambda line: typer.echo(line, err=True))
-    typer.echo(capacity.report(found))
+        found = measured.measure(readers, lambda line: typer.echo(line, err=True))
+    typer.echo(measured.report(found))
+
+
+@app.command()
+def capacity(
+    updates: Annotated[float, typer.Option(min=0, help="Updates a minute to every reader.")] = 6.0,
+    within: Annotated[float, typer.Option(min=0.01, help="Seconds until the last reader has an update.")] = 1.0,
+    cores: Annotated[int, typer.Option(min=1, help="Cores of a node.")] = 8,
+    files: Annotated[int, typer.Option(min=1_000, help="Files that a process may open (ulimit -n).")] = 65_536,
+    delivery: Annotated[float, typer.Option(min=0.01, help="CPU µs per delivery, as 'live bench' says.")] = 5.07,
+    handshake: Annotated[float, typer.Option(min=0, help="CPU µs per reader who comes in.")] = 124.0,
+    memory: Annotated[float, typer.Option(min=0, help="KiB per reader.")] = 1.4,
+    size: Annotated[int, typer.Option(min=1, help="Bytes of an update as it is sent.")] = 676,
+) -> None:
+    """Reckon how many nodes 10 thousand to 10 million readers take."""
+    costs, site = sizing.Costs(delivery, handshake, memory, size), sizing.Site(updates, within, cores, files)
+    typer.echo("\n".join(sizing.table(costs, site)))
 
 
 @app.command()
@@ -241,7 +258,7 @@ def _with_server(work: Callable[[Redis, Settings], Awaitable[T]]) -> T:
     """Does something with the Redis server: the one configured, or the embedded one, started if need be."""
 
     async def go(settings: Settings, url: str) -> T:
-        client = connect(url)
+        client = connect(url, settings.site)
         try:
             await require_usable(client, url)
             return await work(client, settings)

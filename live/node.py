@@ -15,6 +15,7 @@ from live.journal.sessions import Accounts
 from live.settings import Settings
 from live.web.auth import Doorkeeper
 from live.web.cache import Cache
+from live.web.desk import Desk
 from live.web.desk_events import DeskEvents
 from live.web.embed import Embed
 from live.web.feeds import Feeds
@@ -39,7 +40,7 @@ class Node:
         self.client = client
         self.stores = Stores.of(client, keys, retention=settings.retention)
         self.journal, self.state = self.stores.journal, self.stores.state
-        self.hub = Hub(self.journal.since, model.now, settings.ring)
+        self.hub = Hub(self.journal.since, model.now, settings.ring, settings.receipt_seconds)
         self.layout = Layout(Site(settings.site_name, settings.language, settings.public_url or ""))
         self.cache = Cache()
         self.pages = Pages(self.journal, self.state, self.layout, self.cache)
@@ -53,6 +54,7 @@ class Node:
         sign_on, audit = sign_on_of(settings), self.stores.trail.note
         self.sign_in = SignIn(accounts, self.doorkeeper, self.layout, audit, sign_on, base)
         self.operator = Operator(self.stores, self.doorkeeper, settings.max_body_bytes)
+        self.desk = Desk(self.doorkeeper, self.stores, self.layout)
         self.desk_events = DeskEvents(client, keys.desk_channel, self.doorkeeper.require)
         self.stream = Stream(
             self.hub, queue_limit=settings.reader_queue_bytes, max_topics=settings.max_topics,
@@ -64,6 +66,7 @@ class Node:
         yield "feed", self.feed
         yield "tick", self.tick
         yield "schedule", self.stores.schedule.run
+        yield "presence", self.tell
         yield "desk events", self.desk_events.run
         yield "warm", self.pages.warm
 
@@ -89,6 +92,10 @@ class Node:
                 self.cache.drop(frames.topics)
             case _:
                 self.cache.invalidate(frames.topics)
+
+    async def tell(self) -> None:
+        """Tells the other processes how many readers this one has, and what became of entries at them, for ever."""
+        await self.stores.presence.run(self.hub.readership, lambda: self.poll.asked, self.hub.receipts.news)
 
     async def tick(self) -> None:
         """Sends the heartbeat, for ever: to a share of the readers at a time, spread over its interval."""

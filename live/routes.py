@@ -33,6 +33,7 @@ def routes(node: Node) -> list[BaseRoute]:
         *found_routes(node),
         *api_routes(node.operator),
         *node.sign_in.routes(),
+        *node.desk.routes(),
         Route("/desk/events", node.desk_events.endpoint, methods=["GET"]),
         Mount("/static/{digest}", LastingFiles(node.layout)),
         Route("/livez", alive),

@@ -130,7 +130,7 @@ class Prepared(NamedTuple):
 async def _prepare(settings: Settings) -> Prepared:
     """Makes sure of the server, and fills an empty site with the demo."""
     assert settings.redis_url is not None
-    client = connect(settings.redis_url)
+    client = connect(settings.redis_url, settings.site)
     try:
         await require_usable(client, settings.redis_url)
         await waits_for_disk(client, settings.durability)  # here, where what is wrong can be said in a sentence

@@ -23,7 +23,9 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes any free one.")
     workers: int = Field(1, ge=1, le=256, description="Server processes that share the port.")
     redis_url: str | None = Field(
-        None, description="Redis 7 or Valkey server, as redis://, rediss:// or unix://; without it, the embedded one."
+        None,
+        description="Redis 7 or Valkey server: redis://, rediss://, unix://, redis+sentinel://, redis+cluster://; "
+        "without it, the embedded one.",
     )
     data_dir: Path = Field(Path("data"), description="Where the embedded server keeps its files.")
     site: str = Field("main", pattern=r"^[a-z0-9-]{1,40}$", description="Name of the site among the server's keys.")
@@ -35,11 +37,16 @@ class Settings(BaseSettings):
     )  # fmt: skip
     retention: int = Field(100_000, ge=10, description="Entries that the journal's log keeps; stories stay.")
     ring: int = Field(1_000, ge=1, description="Recent entries that each process keeps in memory for resuming readers.")
-    durability: Literal["auto", "fsync", "memory"] = Field(
-        "auto", description="What a 201 waits for: auto, fsync where the server has it; fsync, always; memory, nothing."
+    durability: Literal["auto", "fsync", "replica", "memory"] = Field(
+        "auto",
+        description="What a 201 waits for: auto, fsync where the server has it; fsync, always; "
+        "replica, auto and a copy; memory, nothing.",
     )
     tick_seconds: float = Field(15.0, ge=0.1, le=300, description="Seconds between two ticks (heartbeats) to readers.")
     reader_queue_bytes: int = Field(262_144, ge=4_096, description="What may wait for one slow reader, in bytes.")
+    receipt_seconds: float = Field(
+        2.0, ge=0, le=60, description="Seconds between pings that prove what arrived at readers; 0 for none."
+    )
     max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request body, in bytes.")
     max_topics: int = Field(20, ge=1, description="Topics that one reader may follow.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(

@@ -66,7 +66,7 @@ def make_token(url: str, site: str, role: Role) -> str:
     """The text of a new token, made as `live token create` makes it."""
 
     async def create() -> str:
-        client = connect(url)
+        client = connect(url, site)
         _, text = await Tokens(client, Keys(site)).create(f"the {role}", role)
         await client.aclose()
         return text

@@ -1,15 +1,22 @@
 """The readers whom the same bytes serve."""
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from live.fanout.frames import Variant
+from live.model import Readership
 
 if TYPE_CHECKING:
     from live.fanout.reader import Reader
 
 Send = Callable[[bytes], int]
 """Writes to a socket what it takes, and says how much that was."""
+
+
+def unsendable(data: bytes) -> int:
+    """What a reader sends with that has no connection yet."""
+    raise BlockingIOError
 
 
 class Audience:
@@ -53,3 +60,16 @@ class Audience:
         here = reader in self.others
         self.others.discard(reader)
         return here
+
+
+def readership(audiences: Iterable[Audience]) -> Readership:
+    """The readers of some audiences, counted by the wire and by story."""
+    events, total, stories = 0, 0, Counter[str]()
+    for audience in audiences:
+        total += len(audience)
+        events += len(audience) if audience.variant.wire == "sse" else 0
+        for topic in audience.topics:
+            kind, _, slug = topic.partition("/")
+            if kind == "story":
+                stories[slug] += len(audience)
+    return Readership(ws=total - events, sse=events, stories=dict(stories))

@@ -6,6 +6,7 @@ reader's cursor ever stands between the parts.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -62,11 +63,12 @@ Matched = tuple[tuple[int, str], ...]
 class Frames:
     """One entry (and the cursor before it), ready for every kind of reader; encoded on first use, then kept."""
 
-    __slots__ = ("_encoded", "_parts", "cursor", "event", "previous", "topics", "waiting")
+    __slots__ = ("_encoded", "_parts", "arrived", "cursor", "event", "previous", "topics", "waiting")
 
     def __init__(self, entry: Entry, previous: Cursor) -> None:
         self.cursor = entry.cursor
         self.previous = previous
+        self.arrived = time.monotonic()
         self.waiting = False
         """Whether the hub has yet to begin sending it."""
         self.event = entry.event
@@ -147,6 +149,11 @@ def tick(cursor: Cursor, moment: datetime) -> Message:
 def reset(cursor: Cursor) -> Message:
     """The reader's cursor is lost: take a fresh snapshot."""
     return {"type": "reset", "id": str(cursor)}
+
+
+def reconnect(millis: int) -> Message:
+    """The server asks the reader to connect again after so many milliseconds."""
+    return {"type": "reconnect", "in": millis}
 
 
 def notice_in_force(cursor: Cursor, notice: Notice | None, moment: datetime, form: Form) -> Message:

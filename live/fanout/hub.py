@@ -4,20 +4,21 @@ Everything here runs on one event loop; what must be atomic has no `await` in it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import chain
+from itertools import chain, compress
 
 from live.errors import CursorLost, Unavailable
 from live.fanout import frames as wire
-from live.fanout.audience import Audience
+from live.fanout.audience import Audience, readership
 from live.fanout.frames import Form, Frames, Message, Variant
 from live.fanout.pump import Pump
 from live.fanout.reader import Reader
+from live.fanout.receipts import Receipts
 from live.fanout.ring import Ring, withdraw
 from live.fanout.sweep import Errand
 from live.fanout.websocket import CloseCode
-from live.model import Cursor, Entry, Notice, NoticeChanged, StoryWithdrawn, UpdateRetracted
+from live.model import Cursor, Entry, Notice, NoticeChanged, Readership, StoryWithdrawn, UpdateRetracted
 
 Since = Callable[[Cursor], Awaitable[Sequence[Entry]]]
 AHEAD_SECONDS = 5.0
@@ -31,9 +32,10 @@ class Hub:
         since: reads a batch of entries after a cursor from the journal; raises CursorLost.
         clock: gives the present time.
         ring: entries to keep for resuming readers.
+        receipt_seconds: the least time between two waves of pings; 0 for neither pings nor receipts.
     """
 
-    def __init__(self, since: Since, clock: Callable[[], datetime], ring: int) -> None:
+    def __init__(self, since: Since, clock: Callable[[], datetime], ring: int, receipt_seconds: float = 0.0) -> None:
         self._since = since
         self._clock = clock
         self._ring = Ring(ring, Cursor(0, 0))
@@ -46,6 +48,7 @@ class Hub:
             give_up=lambda: self.close_all(CloseCode.TRY_AGAIN_LATER),
             progressed=lambda: self._ring.shrink(self.begun),
         )
+        self.receipts = Receipts(receipt_seconds, self._pump.put_pings)
         self._notices: dict[Variant, tuple[object, bytes]] = {}
         self._last_hello: tuple[object, bytes] = (None, b"")
 
@@ -67,6 +70,10 @@ class Hub:
     def time(self) -> float:
         """The event loop's time, in seconds."""
         return asyncio.get_running_loop().time()
+
+    def readership(self) -> Readership:
+        """Who is connected, counted by the wire and by story."""
+        return readership(self._audiences.values())
 
     def recent(self, topics: frozenset[str], form: Form, limit: int) -> tuple[Cursor, Cursor, list[Message]]:
         """The messages of the last `limit` entries that concern these topics, oldest first.
@@ -105,6 +112,7 @@ class Hub:
         """Tells every reader to start afresh, since entries were lost before this cursor."""
         self._ring.clear(cursor)
         self._notice = notice
+        self.receipts.abandon()
         self._pump.restart(self._to_all(wire.reset(cursor)))
 
     def tick(self, part: int, parts: int) -> None:
@@ -117,18 +125,27 @@ class Hub:
             for reader in [*audience.ready.values(), *audience.others]:
                 reader.close(code)
 
-    def _errands(self, batch: Sequence[Frames], ahead: bool) -> Iterator[Errand]:
-        """What each audience gets of some entries, which are all urgent or all routine."""
+    def _errands(self, batch: Sequence[Frames], ahead: bool) -> Iterable[Errand]:
+        """What each audience gets of some entries, all urgent or all routine, and of pings, which overtake nothing."""
+        errands = {errand.audience: errand for errand in self._news(batch, ahead)}
+        if not ahead:
+            return self.receipts.with_pings(errands)
+        self.receipts.ask_later()
+        return errands.values()
+
+    def _news(self, batch: Sequence[Frames], ahead: bool) -> Iterator[Errand]:
+        receipts = self.receipts.open(batch)
         concerned = set[Audience]()
         for topic in frozenset[str]().union(*(frames.topics for frames in batch)):
             concerned |= self._by_topic.get(topic, set())
         for audience in concerned:
             topics, variant = audience.topics, audience.variant
-            data = b"".join(frames.encoded(topics, variant, ahead=ahead) for frames in batch)
+            parts = [frames.encoded(topics, variant, ahead=ahead) for frames in batch]
+            self.receipts.written(audience, compress(receipts, parts))
             overtaking = None
             if batch[0].urgent:  # some readers have a backlog to overtake, though nothing waits here
                 overtaking = b"".join(frames.encoded(topics, variant, ahead=True) for frames in batch)
-            yield Errand(audience, data, overtaking)
+            yield Errand(audience, b"".join(parts), overtaking)
 
     def _heartbeat(self) -> Iterator[Errand]:
         return self._to_all(wire.tick(self.position, self._clock()))
@@ -156,7 +173,7 @@ class Hub:
         """Encoded once for all who join at the same cursor in the same millisecond: after a cut, they are many."""
         key = (start, self._clock(), reader.variant.wire)
         if key != self._last_hello[0]:
-            self._last_hello = (key, self._encode(wire.hello(start, key[1]), reader))
+            self._last_hello = (key, wire.encode(wire.hello(start, key[1]), key[2]))
         return self._last_hello[1]
 
     async def join(self, reader: Reader, after: Cursor | None) -> None:
@@ -174,7 +191,7 @@ class Hub:
         except CursorLost:
             start, lost = self.begun, True
         if lost:  # a cut between this and the reset must not leave the reader at a cursor it was never brought to
-            reader.send(self._encode(wire.hello(start, self._clock()) | {"more": True}, reader))
+            reader.send(wire.encode(wire.hello(start, self._clock()) | {"more": True}, reader.variant.wire))
         else:
             reader.send(self._hello(reader, start))
         try:
@@ -183,7 +200,7 @@ class Hub:
         except CursorLost:  # trimmed while the replay was under way
             start, lost = self.begun, True
         if lost:
-            reader.send(self._encode(wire.reset(start), reader))
+            reader.send(wire.encode(wire.reset(start), reader.variant.wire))
         for data in self._rest(reader, start):
             reader.send(data)
         reader.send(self._notice_in_force(reader))
@@ -231,7 +248,7 @@ class Hub:
         state = (self.begun, notice)
         if known != state:
             message = wire.notice_in_force(self.begun, notice, moment, reader.variant.form)
-            data = self._encode(message, reader)
+            data = wire.encode(message, reader.variant.wire)
             self._notices[reader.variant] = (state, data)
         return data
 
@@ -245,9 +262,6 @@ class Hub:
         except TimeoutError:
             raise Unavailable("This server is behind the others just now; try again shortly.") from None
 
-    def _encode(self, message: Message, reader: Reader) -> bytes:
-        return wire.encode(message, reader.variant.wire)
-
     def register(self, reader: Reader) -> None:
         """Has every entry sent to the reader from now on."""
         if reader.gone:
@@ -259,6 +273,7 @@ class Hub:
             for topic in audience.topics:
                 self._by_topic.setdefault(topic, set()).add(audience)
         reader.audience = audience
+        reader.settled = self.receipts.number
         audience.place(reader)
 
     def changed_step(self, reader: Reader) -> None:
@@ -273,6 +288,7 @@ class Hub:
         audience = reader.audience
         if not audience.remove(reader):
             return
+        self.receipts.left(reader)
         if not audience:
             del self._audiences[audience.topics, audience.variant]
             for topic in audience.topics:

@@ -22,8 +22,8 @@ class Pump:
     """The order of sending.
 
     Args:
-        errands: what each audience gets of some entries, which are all urgent or all routine; `ahead` says whether
-            others before them are still to come.
+        errands: what each audience gets of some entries, which are all urgent or all routine (or none: then what is
+            due otherwise); `ahead` says whether others before them are still to come.
         heartbeat: what each audience gets as a tick.
         progressed: is called when `begun` has moved.
         give_up: is called when a sweep failed, and some readers may not have got what they should have.
@@ -44,6 +44,7 @@ class Pump:
         """Entries that no sweep has begun with."""
         self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
         self._shares: list[tuple[int, int]] = []  # of the heartbeat, due
+        self._pings = False  # are due, even if there is no entry to send
         self._slowed: list[Reader] = []
         self._running = False
         self._progress = asyncio.Event()
@@ -65,6 +66,11 @@ class Pump:
     def put_tick(self, part: int, parts: int) -> None:
         """Has the heartbeat sent to one of `parts` shares of the readers, when nothing else is under way."""
         self._shares.append((part, parts))
+        self._wake()
+
+    def put_pings(self) -> None:
+        """Has the pings sent that are due, when nothing else is under way."""
+        self._pings = True
         self._wake()
 
     def restart(self, errands: Iterable[Errand]) -> None:
@@ -95,7 +101,7 @@ class Pump:
             log.exception("a sweep failed")
             self._sweeps.clear()
             self._give_up()
-        self._running = bool(self._sweeps or self.waiting or self._shares)
+        self._running = bool(self._sweeps or self.waiting or self._pings or self._shares)
         if self._running:
             asyncio.get_running_loop().call_soon(self._pump)
 
@@ -115,6 +121,9 @@ class Pump:
             batch = list(self.waiting)
             self._take(batch)
             self._sweeps.append(Sweep(self._errands(batch, False), urgent=False))
+        elif self._pings:
+            self._pings = False
+            self._sweeps.append(Sweep(self._errands((), False), urgent=False))
         elif self._shares:
             self._sweeps.append(Sweep(self._heartbeat(), urgent=False, share=self._shares.pop(0)))
 

@@ -101,6 +101,14 @@ def begins_close(data: bytes) -> bool:
     return data[:1] == bytes((FIN | Opcode.CLOSE,))
 
 
+def lone_pong(data: bytes) -> bytes | None:
+    """The payload of a client's pong, where that is all that came; None for anything else, which is the parser's."""
+    size = len(data) - 6
+    if not 0 <= size <= LONGEST_CONTROL or data[0] != FIN | Opcode.PONG or data[1] != MASKED | size:
+        return None
+    return unmask(data[6:], data[2:6])
+
+
 def close_code_of(payload: bytes) -> int:
     """The code of a close frame that came in.
 
@@ -159,6 +167,11 @@ class Parser:
         self._opcode: Opcode | None = None
         self._compressed = False
         self._utf8 = codecs.getincrementaldecoder("utf-8")()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no frame has begun that is not complete."""
+        return not self._buffer
 
     def feed(self, data: bytes) -> Iterator[Received]:
         """The messages and control frames that these bytes complete. Raises Broken."""

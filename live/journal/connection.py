@@ -1,59 +1,72 @@
 """Reaching the Redis or Valkey server: clients with deadlines, and its errors turned into ours."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
+    MasterDownError,
+    MovedError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
+    TryAgainError,
 )
 from redis.exceptions import TimeoutError as RedisTimeout
 
 from live.errors import ServerUnusable, SettingsError, Unavailable
+from live.journal.keys import Keys
+from live.journal.topology import is_roving, roving_pool
 
 DEADLINE = 5.0
 """Seconds after which a command without an answer counts as failed."""
 OLDEST = (7, 0)
 WAITAOF_SINCE = (7, 2)
-Durability = Literal["auto", "fsync", "memory"]
-AWAY = ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN")
-"""How a server begins the errors that mean: not now."""
-UNREACHABLE = (ConnectionError, RedisTimeout, BusyLoadingError, ReadOnlyError, OSError)
+Durability = Literal["auto", "fsync", "replica", "memory"]
+UNREACHABLE = (
+    ConnectionError, RedisTimeout, BusyLoadingError, ReadOnlyError, OutOfMemoryError, OSError,
+    MasterDownError, ClusterDownError, MovedError, AskError, TryAgainError,
+)  # fmt: skip
+NOT_NOW = re.compile(r"(?:Command # \d+ \(.*\) of pipeline caused error: )?(?:MISCONF|NOREPLICAS|BUSY) ", re.DOTALL)
+"""How the message begins of an error without a class of its own that means: not now."""
 
 
-def connect(url: str, deadline: float = DEADLINE) -> Redis:
-    """A client of the server at `url`; nothing is sent yet.
+def connect(url: str, site: str = "main", deadline: float = DEADLINE) -> Redis:
+    """A client of the server at `url`, or of the one in charge of the site where that names many; nothing is sent yet.
 
     Raises:
         SettingsError: the URL is not one the client understands.
     """
+    options: dict[str, Any] = {
+        "max_connections": 32, "timeout": deadline, "socket_timeout": deadline, "socket_connect_timeout": 2.0,
+        "decode_responses": True,
+    }  # fmt: skip
     try:
-        pool = BlockingConnectionPool.from_url(
-            url, max_connections=32, timeout=deadline, socket_timeout=deadline, socket_connect_timeout=2.0,
-            decode_responses=True,
-        )  # fmt: skip
-    except ValueError as error:
+        from_url: Callable[..., BlockingConnectionPool] = BlockingConnectionPool.from_url
+        pool = roving_pool(url, Keys(site).log, **options) if is_roving(url) else from_url(url, **options)
+        make: Callable[[], object] = pool.make_connection
+        make()  # nothing is sent, but an option that no connection takes shows
+    except (ValueError, TypeError) as error:
         raise SettingsError(f"LIVE_REDIS_URL is wrong: {error}") from None
     return Redis.from_pool(pool)
 
 
 @contextmanager
 def reaching() -> Iterator[None]:
-    """Turns a server that is away, loading, read-only or full into Unavailable (503)."""
+    """Turns a server that is away, loading, read-only, full or moving the site's keys into Unavailable (503)."""
     try:
         yield
     except UNREACHABLE as error:
         raise Unavailable() from error
     except RedisError as error:
-        if isinstance(error, OutOfMemoryError) or str(error).startswith(
-            ("MISCONF", "NOREPLICAS", "CLUSTERDOWN", "MASTERDOWN")
-        ):
+        if NOT_NOW.match(str(error)):
             raise Unavailable() from error
         raise
 

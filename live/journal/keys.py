@@ -31,6 +31,15 @@ class Keys(NamedTuple):
         """The pub/sub channel that tells the desks of each deed."""
         return self.of("desk")
 
+    @property
+    def presence(self) -> str:
+        """The processes that are there, and their readers (hash: a process's ID -> Present)."""
+        return self.of("presence")
+
+    def delivery(self, cursor: str) -> str:
+        """What became of an entry at its readers (hash: a process's ID -> Delivery)."""
+        return self.of(f"delivery:{cursor}")
+
     def editing(self, target: str) -> str:
         """Who has the record at this address open (hash: identity -> until when, who)."""
         return self.of(f"editing:{target}")

@@ -18,10 +18,12 @@ from redis.exceptions import RedisError
 
 from live.errors import CursorLost, KeyReused, MalformedCursor, StaleVersion, Unavailable
 from live.journal.changes import Change
+from live.journal.confirming import confirmed
 from live.journal.connection import reaching
 from live.journal.keys import WITHDRAWN, Keys
 from live.journal.sequence import Message, Verdict
 from live.journal.sequence import Sequence as Position
+from live.journal.topology import publishing, subscribe
 from live.journal.trail import recorded
 from live.model import Cursor, Entry, Event, Frozen, Identity
 
@@ -34,8 +36,6 @@ BATCH = 500
 """Entries that one read of the log asks for."""
 CANARY_SECONDS = 1.0
 """After so much silence the log's last ID is compared with ours."""
-DISK_MILLIS = 4000
-"""How long an append waits for the disk; the server may write only once a second."""
 RECEIPT_MILLIS = 24 * 3600 * 1000
 
 
@@ -96,7 +96,8 @@ class Journal:
         keys: the site's keys.
         retention: entries to keep; older ones are trimmed.
 
-    `waits_for_disk` says whether `append` asks the server to have written to its disk (WAITAOF) before it returns;
+    `waits_for_disk` says whether `append` asks the server to have written to its disk (WAITAOF) before it returns,
+    `waits_for_replica` whether it asks for one to have it;
     `abreast_at` is the (monotonic) time at which `follow` last knew that it had everything.
     """
 
@@ -106,6 +107,7 @@ class Journal:
         self._keys = keys
         self._retention = retention
         self.waits_for_disk = False
+        self.waits_for_replica = False
         self.abreast_at = -math.inf
 
     async def append(self, change: Change, receipt: Receipt, identity: Identity) -> Appended:
@@ -132,6 +134,7 @@ class Journal:
             json.dumps([[w.command, position[w.collection], *w.arguments] for w in change.writes]),
             recorded(identity, change.deed),
             self._keys.desk_channel,
+            publishing(self._client),
         ]  # fmt: skip
         status, *rest = await self._durably("EVAL", APPEND, len(keys), *keys, *arguments)
         if status == "reused":
@@ -143,18 +146,9 @@ class Journal:
         return Appended(Cursor.parse(rest[0]), receipt.answer)
 
     async def _durably(self, *command: Any) -> list[str]:
-        """Sends a command and, where asked for, waits on the same connection until its effect is on disk."""
-        with reaching():
-            if not self.waits_for_disk:
-                answer: list[str] = await self._execute(*command)
-                return answer
-            async with self._client.pipeline(transaction=False) as pipe:
-                queue: Any = pipe.execute_command
-                queue(*command)
-                queue("WAITAOF", 1, 0, DISK_MILLIS)
-                answer, written = await pipe.execute()
-        if int(written[0]) < 1:
-            raise Unavailable("The journal took the change but could not write it to disk in time; send it again.")
+        """Sends a command and waits until its effect is as safe as is asked for."""
+        disk, replica = self.waits_for_disk, self.waits_for_replica
+        answer: list[str] = await confirmed(self._client, command, disk=disk, replica=replica)
         return answer
 
     async def recall(self, receipt: Receipt) -> Appended | None:
@@ -217,7 +211,7 @@ class Journal:
         while True:
             try:
                 async with self._client.pubsub() as channel:
-                    await channel.subscribe(self._keys.channel)
+                    await subscribe(self._client, channel, self._keys.channel)
                     async for item in self._listen(channel, position):
                         attempt = 0
                         yield item

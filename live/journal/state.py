@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from redis.asyncio import Redis
@@ -22,7 +23,7 @@ class State:
         """The story, published or not."""
         with reaching():
             record = await self._client.hget(self._keys.of(STORIES), slug)
-        return Story.model_validate_json(record) if record else None
+        return _story(str(record)) if record else None
 
     async def update(self, slug: str, update_id: str) -> Update | None:
         """One update of a story, published or not."""
@@ -99,3 +100,9 @@ class State:
         """Whether no story was ever created."""
         with reaching():
             return not await self._client.exists(self._keys.of(STORIES))
+
+
+@lru_cache(maxsize=256)
+def _story(record: str) -> Story:
+    """A story from its record; kept, since each update of a story reads it and none changes it."""
+    return Story.model_validate_json(record)

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from live.journal.editing import Editing
 from live.journal.keys import Keys
 from live.journal.log import Journal
+from live.journal.presence import Presence
 from live.journal.schedule import Schedule
 from live.journal.state import State
 from live.journal.tokens import Tokens
@@ -22,10 +23,14 @@ class Stores(NamedTuple):
     tokens: Tokens
     trail: Trail
     editing: Editing
+    presence: Presence
 
     @classmethod
     def of(cls, client: Redis, keys: Keys, *, retention: int) -> "Stores":
         """The stores of the site with these keys; `retention` is how many entries its log keeps."""
         journal, state = Journal(client, keys, retention=retention), State(client, keys)
         schedule = Schedule(client, keys, journal, state)
-        return cls(journal, state, schedule, Tokens(client, keys), Trail(client, keys), Editing(client, keys))
+        return cls(
+            journal, state, schedule, Tokens(client, keys), Trail(client, keys), Editing(client, keys),
+            Presence(client, keys),
+        )  # fmt: skip

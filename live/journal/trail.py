@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 
 from live.journal.connection import reaching
 from live.journal.keys import Keys
+from live.journal.topology import publishing
 from live.model import Deed, Frozen, Identity, Line, Moment, Role, Text, now
 
 BATCH = 500
@@ -63,7 +64,7 @@ class Trail:
         with reaching():
             async with self._client.pipeline(transaction=True) as pipe:
                 pipe.xadd(self._keys.trail, {"record": text})
-                pipe.publish(self._keys.desk_channel, text)
+                pipe.execute_command(publishing(self._client), self._keys.desk_channel, text)
                 await pipe.execute()
 
     async def note(self, action: str, identity: Identity | None, note: str) -> None:

@@ -56,4 +56,4 @@ def new_update_id(moment: datetime) -> str:
     """An ID that sorts by time: 10 characters of milliseconds, 6 of chance."""
     number = millis(moment)
     time_part = "".join(BASE32[number >> shift & 31] for shift in range(45, -5, -5))
-    return time_part + "".join(secrets.choice(BASE32) for _ in range(6))
+    return time_part + "".join(BASE32[byte & 31] for byte in secrets.token_bytes(6))

@@ -25,9 +25,12 @@ class Poll:
         self._hub = hub
         self._cache = cache
         self._max_topics = max_topics
+        self.asked = 0
+        """How often it was asked so far."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers from memory. Raises UnknownTopic or BadQuery."""
+        self.asked += 1
         if "after" in QueryParams(scope["query_string"]):
             raise BadQuery("A poll takes no 'after': all get the same answer; pick what is new to you by its id.")
         wish = parse_wish(scope["query_string"], "", self._max_topics)

@@ -69,11 +69,12 @@ class Interleavings(RuleBasedStateMachine):
         limit=st.sampled_from([2_000, 20_000]),
         buffer=st.sampled_from([2_048, 8_192, 0]),
         before=st.integers(0, 4),
+        receipts=st.sampled_from([0.0, 1e-9]),
     )
-    def start(self, ring: int, limit: int, buffer: int, before: int) -> None:
+    def start(self, ring: int, limit: int, buffer: int, before: int, receipts: float) -> None:
         for _ in range(before):
             self.journal.append(self.newsroom.update("quay"))
-        self.hubs = [Hub(self.journal.since, clock, ring) for _ in range(2)]
+        self.hubs = [Hub(self.journal.since, clock, ring, receipts) for _ in range(2)]
         for hub in self.hubs:
             floor, entries = self.journal.tail(ring)
             hub.start(floor, entries, None)

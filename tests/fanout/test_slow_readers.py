@@ -30,7 +30,7 @@ WIRES: tuple[Wire, ...] = ("ws", "deflated", "sse")
 
 @pytest.fixture
 def node(start_node: StartNode) -> Node:
-    return start_node(reader_queue_bytes=QUEUE, tick_seconds=300)
+    return start_node(reader_queue_bytes=QUEUE, tick_seconds=300, receipt_seconds=0)  # no frames but messages
 
 
 @pytest.fixture

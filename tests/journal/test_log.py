@@ -9,7 +9,7 @@ import pytest
 from redis.asyncio import Redis
 
 from live.errors import CursorLost, KeyReused, SettingsError, StaleVersion, Unavailable
-from live.journal import Change, Journal, Keys, Rewound, State, changes, log
+from live.journal import Change, Journal, Keys, Rewound, State, changes, confirming, log
 from live.journal.connection import Durability, waits_for_disk
 from live.model import (
     ORIGIN,
@@ -593,13 +593,26 @@ async def test_an_append_waits_until_the_disk_has_it(start_server: StartServer, 
 async def test_a_disk_that_does_not_take_it_in_time_is_no_success(
     start_server: StartServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "DISK_MILLIS", 50)
+    monkeypatch.setattr(confirming, "WAIT_MILLIS", 50)
     server = start_server(appendfsync="no")
     async with Redis.from_url(server.url, decode_responses=True) as client:
         journal = Journal(client, keys, retention=1000)
         journal.waits_for_disk = True
         with pytest.raises(Unavailable, match="disk"):
             await create(journal)
+
+
+@pytest.mark.parametrize(("disk", "replica"), [(True, False), (False, True), (True, True)])
+async def test_what_the_server_cannot_confirm_is_no_success(
+    own_server: Server, own_journal: Journal, monkeypatch: pytest.MonkeyPatch, disk: bool, replica: bool
+) -> None:
+    monkeypatch.setattr(confirming, "WAIT_MILLIS", 50)
+    own_journal.waits_for_disk, own_journal.waits_for_replica = disk, replica
+    if disk:
+        await create(own_journal, "before") if not replica else None
+        own_server.call("CONFIG", "SET", "appendonly", "no")  # WAITAOF is an error from now on
+    with pytest.raises(Unavailable, match="disk" if disk else "replica"):
+        await create(own_journal)
 
 
 async def test_many_appends_that_wait_for_the_disk_do_not_mix_up_their_answers(

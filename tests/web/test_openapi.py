@@ -15,7 +15,7 @@ from live import __version__
 from live.routes import api_routes
 from live.web.api import OPERATIONS
 from live.web.operations import Operator
-from tests.node import Node
+from tests.node import Node, eventually
 from tests.web.samples import NOTICE, PROMO, STORY, UPDATE, new_slug
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -133,7 +133,8 @@ def test_every_answer_fits_its_schema(walk: Walk) -> None:
     story = f"/api/stories/{slug}"
     walk("POST", STORIES, STORIES, {**STORY, "slug": slug}, 201)
     walk("POST", STORIES, STORIES, {"headline": "A", "body": "B", "sections": ["World"]}, 201)
-    posted = walk("POST", f"{story}/updates", UPDATES, UPDATE, 201).json()
+    answer = walk("POST", f"{story}/updates", UPDATES, UPDATE, 201)
+    posted, cursor = answer.json(), answer.headers["Live-Cursor"]
     bare = walk("POST", f"{story}/updates", UPDATES, {"body": "Only this."}, 201).json()
     update, other = (f"{story}/updates/{record['id']}" for record in (posted, bare))
     walk("GET", update, UPDATE_AT)
@@ -159,6 +160,7 @@ def test_every_answer_fits_its_schema(walk: Walk) -> None:
     walk("POST", STORIES, STORIES, {**STORY, "slug": draft.rpartition("/")[2], "pubStatus": "withheld"}, 201)
     walk("DELETE", draft, STORY_AT, status=204)
     of_the_newsroom(walk)
+    of_the_readers(walk, cursor)
     assert walk.seen == {(operation.method, operation.path) for operation in OPERATIONS}
 
 
@@ -173,6 +175,11 @@ def of_the_newsroom(walk: Walk) -> None:
     walk("DELETE", f"/api/tokens/{token}", "/api/tokens/{id}", status=204)
     for ending in ("", ".jsonl", ".csv"):
         walk("GET", f"/api/audit{ending}", f"/api/audit{ending}")
+
+
+def of_the_readers(walk: Walk, cursor: str) -> None:
+    walk("GET", "/api/readers", "/api/readers")
+    eventually(lambda: walk("GET", f"/api/receipts/{cursor}", "/api/receipts/{cursor}"))
 
 
 def test_every_refusal_fits_its_schema(walk: Walk, reporter: httpx.Client, document: dict[str, Any]) -> None:

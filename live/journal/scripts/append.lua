@@ -18,6 +18,7 @@
 -- ARGV[11] writes, JSON: [[command, position, argument, ...], ...]
 -- ARGV[12] the audit record, JSON
 -- ARGV[13] pub/sub channel of the desks
+-- ARGV[14] 'PUBLISH', or on a cluster 'SPUBLISH': the channels have the keys' hash tag
 --
 -- Returns {'done', cursor}, {'repeated', cursor, answer}, {'reused'} (same key, other request),
 -- or {'stale', number of the guard that failed (from 1), version found}.
@@ -54,11 +55,11 @@ if ARGV[6] ~= '' then
   if ARGV[9] ~= '' then
     redis.call('HSET', KEYS[3], ARGV[9], cursor)
   end
-  redis.call('PUBLISH', ARGV[1], '{"id":"' .. cursor .. '","prev":"' .. before .. '","event":' .. ARGV[6] .. '}')
+  redis.call(ARGV[14], ARGV[1], '{"id":"' .. cursor .. '","prev":"' .. before .. '","event":' .. ARGV[6] .. '}')
 end
 
 redis.call('XADD', KEYS[4], '*', 'record', ARGV[12])
-redis.call('PUBLISH', ARGV[13], ARGV[12])
+redis.call(ARGV[14], ARGV[13], ARGV[12])
 
 redis.call('HSET', receipt, 'digest', ARGV[4], 'cursor', cursor, 'answer', ARGV[5])
 redis.call('PEXPIRE', receipt, ARGV[3])

@@ -1,5 +1,6 @@
 """Operations on stories."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from live.errors import BadRequest, NotAllowedNow, NotFound, SlugTaken, StaleVersion
@@ -29,11 +30,17 @@ async def list_stories(call: Call) -> dict[str, Any]:
         raise BadRequest(f"'status' is one of {', '.join(STATUSES)}.")
     if limit and not (limit.isascii() and limit.isdecimal() and 1 <= int(limit) <= 10_000):
         raise BadRequest("'limit' is a number from 1 to 10000.")
-    stories = [story for story in await call.state.stories() if _matches(story, call.query.get("q", ""), status)]
-    if section := call.query.get("section", ""):
-        wanted = slugify(section)
-        stories = [story for story in stories if wanted in map(slugify, story.sections)]
+    stories = selected(await call.state.stories(), call.query.get("q", ""), status, call.query.get("section", ""))
     return {"stories": [fields_of(story) for story in stories[: int(limit) if limit else None]]}
+
+
+def selected(stories: Sequence[Story], words: str, status: str, section: str) -> list[Story]:
+    """The stories with all these words in headline, slug or bylines, of this status and section; '' is any."""
+    found = [story for story in stories if _matches(story, words, status)]
+    if section:
+        wanted = slugify(section)
+        found = [story for story in found if wanted in map(slugify, story.sections)]
+    return found
 
 
 def _matches(story: Story, words: str, status: str) -> bool:

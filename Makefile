@@ -1,13 +1,15 @@
 # make run    start everything: virtual environment, server, embedded Valkey, demo stories
 # make test   all tests (installs a browser and the clients that tests speak through, if they are missing)
 # make check  types, style, JavaScript
+# make audit  known weaknesses of the packages it rests on
 # make bench  fan-out measured on this machine
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+REACH := import httpx; httpx.head("https://pypi.org/simple/pip/", timeout=3).raise_for_status()
 
-.PHONY: run test check bench format clean
+.PHONY: run test check audit bench format clean
 
 run: $(VENV)/runtime
 	@$(BIN)/live serve --demo $(ARGS)
@@ -22,6 +24,11 @@ check: $(VENV)/dev node_modules/.installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m tests.tools node node_modules/typescript/bin/tsc -p tsconfig.json
+	@if $(BIN)/python -c '$(REACH)' 2>/dev/null; then $(MAKE) --no-print-directory audit; \
+	else echo "The package registry does not answer: dependencies are not audited."; fi
+
+audit: $(VENV)/dev
+	$(BIN)/python -m pip_audit --skip-editable --progress-spinner off
 
 bench: $(VENV)/dev
 	$(BIN)/python -m tests.bench.compare $(ARGS)

@@ -5,18 +5,18 @@ With `node` and `routes` it is the composition root: only these know all the oth
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from live.errors import Problem, SettingsError, SignInFirst
-from live.fanout import CloseCode
+from live.fanout import CONNECTIONS, Connections
 from live.journal.connection import connect, require_usable, waits_for_disk
 from live.node import Node
 from live.routes import routes
@@ -26,6 +26,8 @@ from live.web.layout import Layout
 from live.web.problems import as_problem, problem_json, problem_page, wants_page
 from live.web.sign_in import send_to_sign_in
 
+ENDING_SECONDS, ENDING_TRIES = 2.0, 4
+"""How long what runs in the background may take to end, and how often it is asked to."""
 log = logging.getLogger("live")
 
 
@@ -38,23 +40,23 @@ def create(settings: Settings | None = None) -> ASGIApp:
     node = Node(settings, client)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Connections]]:
         assert settings.redis_url is not None
         await require_usable(client, settings.redis_url)
         node.journal.waits_for_disk = await waits_for_disk(client, settings.durability)
         node.journal.waits_for_replica = settings.durability == "replica"
         await node.start()
         tasks = [asyncio.create_task(watched(work, name)) for name, work in node.tasks()]
+        departure = asyncio.create_task(node.depart())
         try:
-            yield
+            yield {CONNECTIONS: node.connections}
         finally:
-            node.hub.close_all(CloseCode.RESTART)
-            node.desk_events.close()
-            for task in tasks:
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-            await client.aclose()
+            node.connections.stopping.set()  # it is already, unless no connection was there to tell of it
+            await departure
+            await ended(tasks)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ENDING_SECONDS):
+                    await client.aclose()
 
     app = Starlette(
         routes=routes(node),
@@ -64,7 +66,7 @@ def create(settings: Settings | None = None) -> ASGIApp:
             SignInFirst: send_to_sign_in,
         },
     )
-    return SecurityHeaders(logging_errors(app))
+    return SecurityHeaders(logging_errors(app), node.connections.answered)
 
 
 def logging_errors(app: ASGIApp) -> ASGIApp:
@@ -73,6 +75,8 @@ def logging_errors(app: ASGIApp) -> ASGIApp:
     async def logged(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await app(scope, receive, send)
+        except ClientDisconnect:
+            log.info("the client left before its request was here: %s %s", scope["method"], scope["path"])
         except Exception:
             if scope["type"] != "http":
                 raise
@@ -90,6 +94,17 @@ async def watched(work: Callable[[], Awaitable[None]], name: str) -> None:
         except Exception:
             log.exception("the task '%s' failed and starts again", name)
             await asyncio.sleep(1)
+
+
+async def ended(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Ends tasks, but waits for none for longer than it may take; a client library may swallow a cancellation."""
+    for _ in range(ENDING_TRIES):
+        for task in tasks:
+            task.cancel()
+        _, left = await asyncio.wait(tasks, timeout=ENDING_SECONDS / ENDING_TRIES)
+        if not left:
+            return
+    log.warning("%d tasks did not end in time", len(left))
 
 
 async def answer_error(layout: Layout, connection: HTTPConnection, error: Exception) -> Response:

@@ -24,9 +24,12 @@
         ├── NotJSON              415
         ├── Invalid              422
         │   └── KeyReused
+        ├── TooManyRequests      429
+        │   └── TooManyFromAddress
         ├── InternalError        500
         ├── UnknownFormat        501
         └── Unavailable          503
+            ├── TooManyStreams
             └── SignOnAway
 CursorLost is apart: no fault of anybody's, it tells a resuming reader to start afresh.
 """
@@ -68,10 +71,15 @@ class Problem(LiveError):
     status: ClassVar[int] = 500
     title: ClassVar[str] = "Error"
     headers: ClassVar[dict[str, str]] = {}
+    wait: ClassVar[int | None] = None
+    """Seconds after which to try again, unless an instance knows better."""
 
-    def __init__(self, detail: str | None = None, fields: Sequence[FieldError] = ()) -> None:
+    def __init__(
+        self, detail: str | None = None, fields: Sequence[FieldError] = (), *, retry_after: int | None = None
+    ) -> None:
         super().__init__(detail)
         self.fields = tuple(fields)
+        self.retry_after = self.wait if retry_after is None else retry_after
 
 
 class BadRequest(Problem):
@@ -232,6 +240,21 @@ class KeyReused(Invalid):
     title = "Idempotency key reused"
 
 
+class TooManyRequests(Problem):
+    """Your token sends more requests than this server takes; go on after 'Retry-After' seconds."""
+
+    status = 429
+    title = "Too many requests"
+    wait = 1
+
+
+class TooManyFromAddress(TooManyRequests):
+    """Too many streams are open from your network's address; close some, or try again later."""
+
+    title = "Too many streams"
+    wait = 10
+
+
 class InternalError(Problem):
     """Something failed on our side; the server's log has the details."""
 
@@ -250,7 +273,11 @@ class Unavailable(Problem):
 
     status = 503
     title = "Temporarily unavailable"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "2"}
+    wait = 2
+
+
+class TooManyStreams(Unavailable):
+    """This server has as many readers as it can take just now; try again shortly."""
 
 
 class SignOnAway(Unavailable):

@@ -1,6 +1,8 @@
 """One server process: its parts, and how they are put together. Writers know the journal, readers the hub."""
 
 import asyncio
+import logging
+import resource
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from itertools import cycle
@@ -8,10 +10,11 @@ from itertools import cycle
 from redis.asyncio import Redis
 
 from live import model
-from live.fanout import Hub
+from live.fanout import Connections, Hub, Limits, drain
 from live.journal import Keys, Rewound, Stores
 from live.journal.catalogue import Catalogue
 from live.journal.sessions import Accounts
+from live.measures import Complaints, sources_of
 from live.settings import Settings
 from live.web.auth import Doorkeeper
 from live.web.cache import Cache
@@ -20,6 +23,9 @@ from live.web.desk_events import DeskEvents
 from live.web.embed import Embed
 from live.web.feeds import Feeds
 from live.web.layout import Layout, Site
+from live.web.limits import RequestRates
+from live.web.metrics import Metrics
+from live.web.networks import Networks
 from live.web.oembed import OEmbed
 from live.web.oidc import Provider, SingleSignOn
 from live.web.operations import Operator
@@ -29,6 +35,8 @@ from live.web.sign_in import SignIn
 from live.web.stream import Stream
 
 TICK_SHARES = 10
+FILES_OF_ITS_OWN = 2 * 100 + 56
+"""Files that a process opens beside those of its readers: connections beyond the limit, Redis, the listener."""
 
 
 class Node:
@@ -41,6 +49,7 @@ class Node:
         self.stores = Stores.of(client, keys, retention=settings.retention)
         self.journal, self.state = self.stores.journal, self.stores.state
         self.hub = Hub(self.journal.since, model.now, settings.ring, settings.receipt_seconds)
+        self.connections = Connections(limits_of(settings), exempt=Networks(settings.trusted_proxies, least="*"))
         self.layout = Layout(Site(settings.site_name, settings.language, settings.public_url or ""))
         self.cache = Cache()
         self.pages = Pages(self.journal, self.state, self.layout, self.cache)
@@ -53,13 +62,19 @@ class Node:
         self.doorkeeper = Doorkeeper(accounts.tokens, accounts.sessions, base)
         sign_on, audit = sign_on_of(settings), self.stores.trail.note
         self.sign_in = SignIn(accounts, self.doorkeeper, self.layout, audit, sign_on, base)
-        self.operator = Operator(self.stores, self.doorkeeper, settings.max_body_bytes)
+        self.rates = RequestRates(settings.api_requests_per_minute)
+        self.operator = Operator(self.stores, self.doorkeeper, settings.max_body_bytes, self.rates)
         self.desk = Desk(self.doorkeeper, self.stores, self.layout)
         self.desk_events = DeskEvents(client, keys.desk_channel, self.doorkeeper.require)
         self.stream = Stream(
-            self.hub, queue_limit=settings.reader_queue_bytes, max_topics=settings.max_topics,
+            self.hub, self.connections, queue_limit=settings.reader_queue_bytes, max_topics=settings.max_topics,
             origins=settings.allowed_origins,
         )  # fmt: skip
+
+        # Where any client may say what its address is, no address opens a door.
+        allowed = Networks("" if settings.trusted_proxies.strip() == "*" else settings.metrics_allowed)
+        self.complaints = Complaints()
+        self.metrics = Metrics(sources_of(self, self.complaints), allowed, self.doorkeeper.require)
 
     def tasks(self) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """What runs beside the requests, each by its name."""
@@ -69,9 +84,11 @@ class Node:
         yield "presence", self.tell
         yield "desk events", self.desk_events.run
         yield "warm", self.pages.warm
+        yield "metrics", self.metrics.run
 
     async def start(self) -> None:
         """Brings the hub to the end of the log."""
+        logging.getLogger().addHandler(self.complaints)
         notice = await self.state.notice()
         floor, entries = await self.journal.tail(self.settings.ring)
         self.hub.start(floor, entries, notice)
@@ -87,21 +104,40 @@ class Node:
 
     def _publish(self, entry: model.Entry) -> None:
         frames = self.hub.publish(entry)
+        self.hub.tally.entries += 1
         match entry.event:
             case model.UpdateRetracted() | model.StoryWithdrawn():
                 self.cache.drop(frames.topics)
             case _:
                 self.cache.invalidate(frames.topics)
 
-    async def tell(self) -> None:
-        """Tells the other processes how many readers this one has, and what became of entries at them, for ever."""
-        await self.stores.presence.run(self.hub.readership, lambda: self.poll.asked, self.hub.receipts.news)
-
     async def tick(self) -> None:
         """Sends the heartbeat, for ever: to a share of the readers at a time, spread over its interval."""
         for share in cycle(range(TICK_SHARES)):
             await asyncio.sleep(self.settings.tick_seconds / TICK_SHARES)
             self.hub.tick(share, TICK_SHARES)
+
+    async def depart(self) -> None:
+        """Once the server is to stop: ends the desks' events, and sends the readers away."""
+        await self.connections.stopping.wait()
+        self.desk_events.close()
+        await drain(self.hub, self.settings.drain_rate, self.settings.drain_seconds)
+
+    async def tell(self) -> None:
+        """Tells the other processes how many readers this one has, and what became of entries at them, for ever."""
+        await self.stores.presence.run(self.hub.readership, lambda: self.poll.asked, self.hub.receipts.news)
+
+
+def limits_of(settings: Settings) -> Limits:
+    """What connections may take; no more of them than the process may have open files, less some for itself."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    possible = max(1, files - FILES_OF_ITS_OWN) if files != resource.RLIM_INFINITY else settings.max_connections
+    return Limits(
+        connections=min(settings.max_connections or possible, possible),
+        streams_per_address=settings.max_streams_per_address, streams_per_second=settings.streams_per_second,
+        header_seconds=settings.header_seconds, body_seconds=settings.body_seconds,
+        header_bytes=settings.max_header_bytes, url_bytes=settings.max_url_bytes,
+    )  # fmt: skip
 
 
 def sign_on_of(settings: Settings) -> SingleSignOn | None:

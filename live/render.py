@@ -125,11 +125,26 @@ def absolute(moment: datetime) -> str:
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
+RIGHT_TO_LEFT = {"ar", "arc", "ckb", "dv", "fa", "he", "iw", "ks", "ps", "sd", "syr", "ug", "ur", "yi"}
+RIGHT_TO_LEFT_SCRIPTS = {"arab", "aran", "hebr", "nkoo", "syrc", "thaa"}
+
+
+def direction(language: str) -> str:
+    """`rtl` or `ltr`, by a BCP 47 tag: a script named in it goes before its language."""
+    first, *others = language.lower().split("-")
+    script = next((part for part in others if len(part) == 4 and part.isalpha()), None)
+    if script is not None:
+        return "rtl" if script in RIGHT_TO_LEFT_SCRIPTS else "ltr"
+    return "rtl" if first in RIGHT_TO_LEFT else "ltr"
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("live"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(markdown=markdown, teaser=teaser, absolute=absolute, rfc3339=rfc3339)
+    environment.filters.update(
+        markdown=markdown, teaser=teaser, absolute=absolute, rfc3339=rfc3339, direction=direction, title_of=title_of
+    )
     environment.globals.update(slugify=slugify)
     environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}  # in the order of the records
     return environment

@@ -27,6 +27,7 @@ def routes(node: Node) -> list[BaseRoute]:
         WebSocketRoute("/stream", node.stream),  # first: it is asked for most
         Route("/stream", node.stream, methods=["GET"]),
         Route("/story/{slug}", node.pages.story, methods=["GET"]),
+        Route("/story/{slug}/older", node.pages.older, methods=["GET"]),
         Route("/", node.pages.front, methods=["GET"]),
         Route("/section/{slug}", node.pages.section, methods=["GET"]),
         Route("/poll.json", node.poll, methods=["GET"]),
@@ -37,6 +38,7 @@ def routes(node: Node) -> list[BaseRoute]:
         Route("/desk/events", node.desk_events.endpoint, methods=["GET"]),
         Mount("/static/{digest}", LastingFiles(node.layout)),
         Route("/livez", alive),
+        Route("/metrics", node.metrics.endpoint, methods=["GET"]),
         Route("/readyz", partial(ready, node)),
     ]
 

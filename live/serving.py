@@ -7,8 +7,9 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, NoReturn
 
 import httpx
@@ -25,6 +26,7 @@ from live.journal.embedded import embedded
 from live.journal.sessions import sign_in_links
 from live.journal.tokens import Tokens
 from live.settings import Settings
+from live.web.metrics import DIRECTORY
 
 READY_SECONDS = 30.0
 BACKLOG = 16_384
@@ -50,12 +52,15 @@ def serve(settings: Settings) -> None:
     """Serves until a signal. Raises ServerUnusable or SettingsError when it cannot start."""
     signal.signal(signal.SIGTERM, _leave)  # so that what was started is stopped, whenever the signal comes
     listener = listen(settings.host, settings.port)
-    with listener, _server(settings) as url:
+    with listener, _server(settings) as url, ExitStack() as stack:
         settings = settings.model_copy(update={"redis_url": url, "port": listener.getsockname()[1]})
         settings = _with_address(settings)
         prepared = asyncio.run(_prepare(settings))
         _export(settings)
         threading.Thread(target=_announce, args=(settings, prepared), daemon=True).start()
+        shared = stack.enter_context(TemporaryDirectory(prefix="live-metrics-")) if settings.workers > 1 else None
+        if shared is not None:
+            os.environ[DIRECTORY] = shared
         config = uvicorn.Config(
             "live.app:create", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
             http=HTTPProtocol, ws=WebSocketProtocol, ws_max_size=4096,

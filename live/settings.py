@@ -43,11 +43,27 @@ class Settings(BaseSettings):
         "replica, auto and a copy; memory, nothing.",
     )
     tick_seconds: float = Field(15.0, ge=0.1, le=300, description="Seconds between two ticks (heartbeats) to readers.")
-    reader_queue_bytes: int = Field(262_144, ge=4_096, description="What may wait for one slow reader, in bytes.")
     receipt_seconds: float = Field(
         2.0, ge=0, le=60, description="Seconds between pings that prove what arrived at readers; 0 for none."
     )
+    reader_queue_bytes: int = Field(262_144, ge=4_096, description="What may wait for one slow reader, in bytes.")
     max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request body, in bytes.")
+    body_seconds: float = Field(30.0, gt=0, description="Seconds within which a request's body must be here.")
+    max_header_bytes: int = Field(32_768, ge=1_024, description="Largest head of a request, in bytes.")
+    max_url_bytes: int = Field(8_192, ge=256, description="Longest address of a request, in bytes.")
+    header_seconds: float = Field(10.0, gt=0, description="Seconds within which a request's head must be here.")
+    max_connections: int = Field(
+        100_000, ge=0, description="Connections of one process, as far as it may open files; 0 for any number."
+    )
+    max_streams_per_address: int = Field(
+        2_000, ge=0, description="Streams of one process to one address, trusted proxies excepted; 0 for any number."
+    )
+    streams_per_second: float = Field(
+        5_000, ge=0, description="New streams of one process a second, four times as many at once; 0 for any number."
+    )
+    api_requests_per_minute: int = Field(
+        6_000, ge=0, description="API requests of one token or person a minute, in one process; 0 for any number."
+    )
     max_topics: int = Field(20, ge=1, description="Topics that one reader may follow.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -55,6 +71,15 @@ class Settings(BaseSettings):
     )
     trusted_proxies: str = Field(
         "127.0.0.1", description="Proxies whose X-Forwarded-* headers count, separated by commas; * trusts all."
+    )
+    drain_seconds: float = Field(
+        20.0, ge=0, le=600, description="Seconds within which a stopping process has sent its readers away."
+    )
+    drain_rate: float = Field(
+        2_000, gt=0, description="Readers a second that a stopping process sends away, if they are through in time."
+    )
+    metrics_allowed: str = Field(
+        "127.0.0.1,::1", description="Addresses and networks that may read /metrics without an admin's token."
     )
     session_hours: float = Field(
         12.0, gt=0, le=168, description="Hours without a request after which a session at the desk ends."

@@ -17,6 +17,7 @@ from live.fanout.reader import Reader
 from live.fanout.receipts import Receipts
 from live.fanout.ring import Ring, withdraw
 from live.fanout.sweep import Errand
+from live.fanout.tally import Tally
 from live.fanout.websocket import CloseCode
 from live.model import Cursor, Entry, Notice, NoticeChanged, Readership, StoryWithdrawn, UpdateRetracted
 
@@ -32,7 +33,7 @@ class Hub:
         since: reads a batch of entries after a cursor from the journal; raises CursorLost.
         clock: gives the present time.
         ring: entries to keep for resuming readers.
-        receipt_seconds: the least time between two waves of pings; 0 for neither pings nor receipts.
+        receipt_seconds: the least time between two waves of pings; 0: there are neither pings nor receipts.
     """
 
     def __init__(self, since: Since, clock: Callable[[], datetime], ring: int, receipt_seconds: float = 0.0) -> None:
@@ -40,6 +41,7 @@ class Hub:
         self._clock = clock
         self._ring = Ring(ring, Cursor(0, 0))
         self._notice: Notice | None = None
+        self.tally = Tally()
         self._audiences: dict[tuple[frozenset[str], Variant], Audience] = {}
         self._by_topic: dict[str, set[Audience]] = {}
         self._pump = Pump(
@@ -47,6 +49,7 @@ class Hub:
             self._heartbeat,
             give_up=lambda: self.close_all(CloseCode.TRY_AGAIN_LATER),
             progressed=lambda: self._ring.shrink(self.begun),
+            swept=self.tally.swept,
         )
         self.receipts = Receipts(receipt_seconds, self._pump.put_pings)
         self._notices: dict[Variant, tuple[object, bytes]] = {}
@@ -67,22 +70,18 @@ class Hub:
         """How many readers are connected."""
         return sum(map(len, self._audiences.values()))
 
-    def time(self) -> float:
-        """The event loop's time, in seconds."""
-        return asyncio.get_running_loop().time()
-
     def readership(self) -> Readership:
         """Who is connected, counted by the wire and by story."""
         return readership(self._audiences.values())
 
-    def recent(self, topics: frozenset[str], form: Form, limit: int) -> tuple[Cursor, Cursor, list[Message]]:
-        """The messages of the last `limit` entries that concern these topics, oldest first.
+    def behind(self) -> Iterator[Reader]:
+        """The readers to whom the hub cannot write at once."""
+        return chain.from_iterable([*audience.others] for audience in self._audiences.values())
 
-        Before them the cursor after which they are complete, and the one up to which they are.
-        """
-        newest = [frames for frames in reversed(self._ring.entries) if topics & frames.topics][:limit]
-        floor = newest[-1].previous if len(newest) == limit else self._ring.floor
-        messages = [message for frames in reversed(newest) for message in frames.messages(topics, form)]
+    def recent(self, topics: frozenset[str], form: Form, limit: int) -> tuple[Cursor, Cursor, list[Message]]:
+        """The messages of the last `limit` entries of these topics, oldest first; before them the cursor after which
+        they are complete, and the one up to which they are."""
+        floor, messages = self._ring.recent(topics, form, limit)
         return floor, self.position, messages
 
     def start(self, floor: Cursor, entries: Sequence[Entry], notice: Notice | None) -> None:
@@ -121,9 +120,13 @@ class Hub:
 
     def close_all(self, code: int) -> None:
         """Ends every reader's stream."""
+        for reader in self.everybody():
+            reader.close(code)
+
+    def everybody(self) -> Iterator[Reader]:
+        """The readers who are connected; they may leave meanwhile."""
         for audience in list(self._audiences.values()):
-            for reader in [*audience.ready.values(), *audience.others]:
-                reader.close(code)
+            yield from [*audience.ready.values(), *audience.others]
 
     def _errands(self, batch: Sequence[Frames], ahead: bool) -> Iterable[Errand]:
         """What each audience gets of some entries, all urgent or all routine, and of pings, which overtake nothing."""

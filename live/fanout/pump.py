@@ -27,6 +27,7 @@ class Pump:
         heartbeat: what each audience gets as a tick.
         progressed: is called when `begun` has moved.
         give_up: is called when a sweep failed, and some readers may not have got what they should have.
+        swept: is called when a sweep is through, with its entries and the number of readers it reached.
     """
 
     def __init__(
@@ -35,11 +36,13 @@ class Pump:
         heartbeat: Callable[[], Iterable[Errand]],
         give_up: Callable[[], None],
         progressed: Callable[[], None],
+        swept: Callable[[Sequence[Frames], int], None],
     ) -> None:
         self._errands = errands
         self._heartbeat = heartbeat
         self._give_up = give_up
         self._progressed = progressed
+        self._swept = swept
         self.waiting: list[Frames] = []
         """Entries that no sweep has begun with."""
         self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
@@ -96,7 +99,8 @@ class Pump:
             self._settle()
             self._begin()
             if self._sweeps and self._sweeps[-1].advance(SLICE):
-                self._sweeps.pop()
+                sweep = self._sweeps.pop()
+                self._swept(sweep.batch, sweep.reached)
         except Exception:
             log.exception("a sweep failed")
             self._sweeps.clear()
@@ -113,14 +117,14 @@ class Pump:
             overtaking = under_way is not None or len(urgent) < len(self.waiting)
             if urgent and overtaking:
                 self._take(urgent)
-                self._sweeps.append(Sweep(self._errands(urgent, True), urgent=True))
+                self._sweeps.append(Sweep(self._errands(urgent, True), urgent=True, batch=urgent))
                 return
         if under_way is not None:
             return
         if self.waiting:
             batch = list(self.waiting)
             self._take(batch)
-            self._sweeps.append(Sweep(self._errands(batch, False), urgent=False))
+            self._sweeps.append(Sweep(self._errands(batch, False), urgent=False, batch=batch))
         elif self._pings:
             self._pings = False
             self._sweeps.append(Sweep(self._errands((), False), urgent=False))

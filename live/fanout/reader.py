@@ -10,10 +10,11 @@ import socket
 import sys
 from collections import deque
 from contextlib import suppress
-from socket import AF_UNIX, IPPROTO_TCP, SOCK_STREAM, SocketType
+from socket import SocketType
 from typing import TYPE_CHECKING
 
 from live.fanout.audience import Audience, Send, unsendable
+from live.fanout.connections import Place
 from live.fanout.frames import Variant
 from live.fanout.websocket import (
     Broken,
@@ -72,6 +73,7 @@ class Reader(asyncio.Protocol):
         hub: where it belongs.
         audience: the readers like it.
         limit: bytes that may wait before it is closed as too slow; it resumes by its cursor.
+        place: where it is counted.
     """
 
     __slots__ = (
@@ -81,6 +83,7 @@ class Reader(asyncio.Protocol):
         "_hub",
         "_inbox",
         "_limit",
+        "_place",
         "_socket",
         "_transport",
         "audience",
@@ -89,8 +92,9 @@ class Reader(asyncio.Protocol):
         "settled",
     )
 
-    def __init__(self, hub: "Hub", audience: Audience, limit: int) -> None:
+    def __init__(self, hub: "Hub", audience: Audience, limit: int, place: Place | None = None) -> None:
         self._hub = hub
+        self._place = place
         self.audience = audience
         self._limit = limit
         self._transport: asyncio.Transport | None = None
@@ -125,6 +129,11 @@ class Reader(asyncio.Protocol):
         """Whether the hub may write to its socket."""
         return self._direct and self._backlog is None and not self._closing
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that wait for it in this process."""
+        return self._backlog.size + self._transport.get_write_buffer_size() if self._backlog and self._transport else 0
+
     def adopt(self, transport: asyncio.Transport) -> None:
         """Takes a connection over, with an empty write buffer and nothing but the request read from it."""
         self._transport = transport
@@ -134,10 +143,10 @@ class Reader(asyncio.Protocol):
         shared = transport.get_extra_info("socket")
         self.fd = shared.fileno()
         # The bare socket type, on the transport's own descriptor: send(2) with the least around it.
-        self._socket = SocketType(shared.family, SOCK_STREAM, 0, self.fd)
-        if THIN_STREAM is not None and shared.family != AF_UNIX:
+        self._socket = SocketType(shared.family, socket.SOCK_STREAM, 0, self.fd)
+        if THIN_STREAM is not None and shared.family != socket.AF_UNIX:
             with suppress(OSError):
-                self._socket.setsockopt(IPPROTO_TCP, THIN_STREAM, b"reno")
+                self._socket.setsockopt(socket.IPPROTO_TCP, THIN_STREAM, b"reno")
         self.raw_send = self._socket.send
 
     def send(self, data: bytes, ahead: bytes | None = None, ping: bytes = b"") -> None:
@@ -149,11 +158,11 @@ class Reader(asyncio.Protocol):
         """
         if self._closing or not data:
             return
-        if self._backlog is None:
+        if (backlog := self._backlog) is None:
             self._write(data)
             return
-        backlog = self._backlog
         if backlog.size and backlog.size + len(data) > self._limit:
+            self._hub.tally.slow_closes += 1
             self.close(CloseCode.TOO_SLOW)
         elif ahead is not None and backlog.routine:
             backlog.urgent.append(ahead)
@@ -217,10 +226,9 @@ class Reader(asyncio.Protocol):
         if self.variant.wire == "sse":
             self.abort()
             return
-        payload = lone_pong(data)
-        if payload is not None and (self._inbox is None or self._inbox.parser.idle):
-            if self._hub.receipts.confirm(self, payload):
-                return
+        payload, idle = lone_pong(data), self._inbox is None or self._inbox.parser.idle
+        if payload is not None and idle and self._hub.receipts.confirm(self, payload):
+            return
         inbox = self._inbox = self._inbox or Inbox(asyncio.get_running_loop().time(), self.variant.wire == "deflated")
         if inbox.broken:
             if begins_close(data) and self._transport:
@@ -237,8 +245,7 @@ class Reader(asyncio.Protocol):
 
     def _answer(self, inbox: Inbox, opcode: Opcode, payload: bytes) -> None:
         if opcode == Opcode.CLOSE:
-            code = close_code_of(payload)
-            self.close(code)
+            self.close(close_code_of(payload))
             if self._transport:
                 self._transport.close()
             return
@@ -283,6 +290,8 @@ class Reader(asyncio.Protocol):
             return
         self._closing = True
         self._hub.leave(self)
+        if self._place is not None:
+            self._place.leave()
         if self._socket is not None:
             self._socket.detach()  # the descriptor is the transport's; a late send fails here and reaches nobody else
             self._socket = None

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from live.fanout.frames import Frames
+from live.fanout.frames import Form, Frames, Message
 from live.model import Cursor, StoryPublished, StoryWithdrawn, UpdatePublished, UpdateRetracted
 
 
@@ -50,6 +50,13 @@ class Ring:
         """The entries after a cursor that `holds` is true of."""
         start = 0 if cursor == self.floor else self._number[cursor] - self._first + 1
         return islice(self.entries, start, None)
+
+    def recent(self, topics: frozenset[str], form: Form, limit: int) -> tuple[Cursor, list[Message]]:
+        """The messages of the last `limit` entries that concern these topics, oldest first; before them the cursor
+        after which they are complete."""
+        newest = [frames for frames in reversed(self.entries) if topics & frames.topics][:limit]
+        floor = newest[-1].previous if len(newest) == limit else self.floor
+        return floor, [message for frames in reversed(newest) for message in frames.messages(topics, form)]
 
 
 def withdraw(entries: Iterable[Frames], gone: UpdateRetracted | StoryWithdrawn) -> None:

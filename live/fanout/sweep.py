@@ -1,10 +1,11 @@
 """One sweep over readers: the same news to all of them, in slices, so that nothing else waits for its whole length."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from live.fanout.audience import Audience, Send
+from live.fanout.frames import Frames
 from live.fanout.reader import Reader
 
 
@@ -44,22 +45,31 @@ class Leg:
 
 
 class Sweep:
-    """Readers to reach, as they were when it began; those who join later have been told by their replay."""
+    """Readers to reach, as they were when it began; those who join later have been told by their replay.
 
-    __slots__ = ("_legs", "urgent")
+    It brings the entries of `batch`, and has `reached` so many readers.
+    """
 
-    def __init__(self, errands: Iterable[Errand], urgent: bool, share: tuple[int, int] = (0, 1)) -> None:
+    __slots__ = ("_legs", "batch", "reached", "urgent")
+
+    def __init__(
+        self, errands: Iterable[Errand], urgent: bool, share: tuple[int, int] = (0, 1), batch: Sequence[Frames] = ()
+    ) -> None:
         self.urgent = urgent
+        self.batch = batch
+        self.reached = 0
         legs = (Leg(errand, *share) for errand in errands if errand.data)
         self._legs = [leg for leg in legs if leg.left or leg.others]
 
     def advance(self, budget: int) -> bool:
         """Writes to at most `budget` readers; True when everybody was reached."""
-        while budget > 0 and self._legs:
+        left = budget
+        while left > 0 and self._legs:
             leg = self._legs[-1]
-            budget -= self._write_to_sockets(leg, budget) if leg.left else self._hand_to_others(leg, budget)
+            left -= self._write_to_sockets(leg, left) if leg.left else self._hand_to_others(leg, left)
             if not leg.left and not leg.others:
                 self._legs.pop()
+        self.reached += budget - left
         return not self._legs
 
     def _write_to_sockets(self, leg: Leg, budget: int) -> int:

@@ -12,6 +12,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from live.fanout.connections import CONNECTIONS
 from live.fanout.lending import LEND, Headers, Lender, header_lines
 from live.fanout.reader import Reader
 from live.fanout.websocket import (
@@ -226,6 +227,8 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
 
     def shutdown(self) -> None:
         """uvicorn: the server stops."""
+        if (connections := self._app_state.get(CONNECTIONS)) is not None:
+            connections.stopping.set()
         if self._accepted:
             self._close(CloseCode.RESTART)
         else:

@@ -98,7 +98,8 @@ class Journal:
 
     `waits_for_disk` says whether `append` asks the server to have written to its disk (WAITAOF) before it returns,
     `waits_for_replica` whether it asks for one to have it;
-    `abreast_at` is the (monotonic) time at which `follow` last knew that it had everything.
+    `abreast_at` is the (monotonic) time at which `follow` last knew that it had everything; it filled `refills` holes,
+    and `deafness` subscriptions had gone deaf.
     """
 
     def __init__(self, client: Redis, keys: Keys, *, retention: int) -> None:
@@ -109,6 +110,7 @@ class Journal:
         self.waits_for_disk = False
         self.waits_for_replica = False
         self.abreast_at = -math.inf
+        self.refills = self.deafness = 0
 
     async def append(self, change: Change, receipt: Receipt, identity: Identity) -> Appended:
         """Carries out a change: state, log and pub/sub message, all or nothing, durable when this returns.
@@ -232,6 +234,7 @@ class Journal:
             message = await self._next(channel)
             if message is None:
                 if suspect:
+                    self.deafness += 1
                     log.warning("pub/sub has gone deaf; subscribing again")
                     return
                 if await self.last() == position.position:
@@ -246,6 +249,7 @@ class Journal:
                     yield Entry(message.cursor, message.event)
                 if verdict is not Verdict.REFILL:
                     continue
+                self.refills += 1
             async for item in self._refill(position):
                 yield item
 

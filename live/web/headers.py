@@ -23,11 +23,13 @@ RAW_SECURITY_HEADERS = [(name.lower().encode(), value.encode()) for name, value 
 class SecurityHeaders:
     """ASGI middleware that adds SECURITY_HEADERS to each HTTP response, a refused WebSocket handshake included.
 
-    It stands around the whole application, so that the answer to an unforeseen error has them too.
+    It stands around the whole application, so that the answer to an unforeseen error has them too. It counts the
+    answers in `answered`, by the first figure of their status.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answered: list[int]) -> None:
         self._app = app
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -36,6 +38,7 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.http.response.start"):
+                self._answered[message["status"] // 100] += 1
                 message["headers"] = [*message["headers"], *RAW_SECURITY_HEADERS]
             await send(message)
 

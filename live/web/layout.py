@@ -1,17 +1,22 @@
 """What all pages of a site share: its name, its static files, the frame around the content."""
 
+import gzip
 import hashlib
-from functools import cached_property
+import os
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from starlette.responses import Response
-from starlette.staticfiles import StaticFiles
+import rjsmin
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import PathLike, StaticFiles
 from starlette.types import Scope
 
 import live
 from live import render
 from live.errors import NotFound
+from live.web.cache import takes_gzip
 
 
 class Site(NamedTuple):
@@ -79,10 +84,33 @@ class LastingFiles(StaticFiles):
         super().__init__(directory=layout.directory)
         self._digest = layout.digest
 
-    def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        response = super().file_response(*args, **kwargs)
-        scope: Scope = kwargs.get("scope") or args[2]
+    def file_response(
+        self, full_path: PathLike, stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        if isinstance(response, FileResponse) and Path(full_path).suffix in (".js", ".css"):
+            response = _lean_response(Path(full_path), stat_result.st_mtime_ns, response, Headers(scope=scope))
         current = scope["path_params"].get("digest") == self._digest
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if current else "no-cache"
         response.headers["Access-Control-Allow-Origin"] = "*"  # other sites' pages load the modules of an embed
         return response
+
+
+def _lean_response(path: Path, changed: int, response: FileResponse, wanted: Headers) -> Response:
+    zips = takes_gzip(wanted.get("accept-encoding", ""))
+    content = lean(path, changed)[zips]
+    headers = {"ETag": f"W/{response.headers['etag']}", "Vary": "Accept-Encoding"}
+    if zips:
+        headers["Content-Encoding"] = "gzip"
+    return Response(content, headers=headers, media_type=response.media_type)
+
+
+@lru_cache(maxsize=256)
+def lean(path: Path, changed: int) -> tuple[bytes, bytes]:
+    """A script or style sheet without what is only for those who read its source, plain and zipped.
+
+    `changed` is when the file did, in any unit.
+    """
+    text = path.read_text(encoding="utf-8")
+    content = (rjsmin.jsmin(text) if path.suffix == ".js" else text).encode()
+    return content, gzip.compress(content, 9, mtime=0)

@@ -16,12 +16,20 @@ from live.errors import (
     NotJSON,
     NotPermitted,
     Problem,
+    TooManyRequests,
     Unavailable,
 )
 from live.model import Frozen
 from live.web.operations import Operation
 
-ALWAYS: tuple[type[Problem], ...] = (BadRequest, NotAuthenticated, NotPermitted, BodyTooLarge, Unavailable)
+ALWAYS: tuple[type[Problem], ...] = (
+    BadRequest,
+    NotAuthenticated,
+    NotPermitted,
+    BodyTooLarge,
+    TooManyRequests,
+    Unavailable,
+)
 WITH_BODY: tuple[type[Problem], ...] = (NotJSON, Invalid)
 CHANGING: tuple[type[Problem], ...] = (KeyReused,)
 PROBLEM_SCHEMA = {

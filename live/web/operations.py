@@ -19,6 +19,7 @@ from live.errors import BadRequest, BodyTooLarge, FieldError, Invalid, Malformed
 from live.journal import Appended, Change, Receipt, State, Stores
 from live.model import Frozen, Identity, ListedNotice, Notice, Promo, Role, Story, Update, now
 from live.web.auth import Doorkeeper
+from live.web.limits import RequestRates
 from live.web.problems import invalid
 
 Draft = TypeVar("Draft", bound=Frozen)
@@ -102,16 +103,19 @@ class Operator:
         stores: the site's.
         doorkeeper: recognises who calls.
         max_body: the largest request body, in bytes.
+        rates: says who asks too often.
     """
 
-    def __init__(self, stores: Stores, doorkeeper: Doorkeeper, max_body: int) -> None:
+    def __init__(self, stores: Stores, doorkeeper: Doorkeeper, max_body: int, rates: RequestRates) -> None:
         self._stores = stores
         self._doorkeeper = doorkeeper
         self._max_body = max_body
+        self._rates = rates
 
     async def perform(self, operation: Operation, request: Request) -> Response:
         """The answer to one request. Raises Problem."""
         identity = await self._doorkeeper.require(request, operation.role)
+        self._rates.take(identity.id)
         raw = await read_body(request, self._max_body)
         body = parse_body(request, raw) if operation.body else {}
         call = Call(self._stores, identity, request.path_params, request.query_params, body, if_match(request))

@@ -10,6 +10,7 @@ from live.model import Notice, Story, now, slugify
 from live.render import summary
 from live.web.cache import Cache, KeptAnswers, Rendered, rendered
 from live.web.layout import Layout
+from live.web.older import PagedAnswers, Start, part_of
 from live.web.structured import live_blog
 
 CARDS_ON_FRONT = 40
@@ -32,7 +33,8 @@ async def public_story(state: State, slug: str) -> Story:
 
 
 class Pages:
-    """The pages: `front` (`GET /`), `section` (`GET /section/<name>`) and `story` (`GET /story/<slug>`)."""
+    """The pages: `front` (`GET /`), `section` (`GET /section/<name>`) and `story` (`GET /story/<slug>`, which takes
+    `before` or `from`); and `older`, the updates alone (`GET /story/<slug>/older`)."""
 
     def __init__(self, journal: Journal, state: State, layout: Layout, cache: Cache) -> None:
         self._journal = journal
@@ -41,7 +43,8 @@ class Pages:
         self._cache = cache
         self.front = KeptAnswers(cache, self._render_front)
         self.section = KeptAnswers(cache, self._render_section)
-        self.story = KeptAnswers(cache, self._render_story)
+        self.story = PagedAnswers(cache, self._render_story)
+        self.older = PagedAnswers(cache, self._render_older)
 
     async def warm(self) -> None:
         """Renders the front page and its stories ahead, so that they can be had while the journal is away."""
@@ -83,18 +86,29 @@ class Pages:
         )
         return page_of(html, topics, frame["notice"])
 
-    async def _render_story(self, slug: str) -> Rendered:
+    async def _render_story(self, slug: str, start: Start | None = None) -> Rendered:
         topics = frozenset({f"story/{slug}", "front", "breaking"})
         frame = await self._frame(topics)
         story = await public_story(self._state, slug)
         updates = [update for update in await self._state.updates(slug) if update.on_page]
+        part = part_of(updates, start)
         cards = await self._state.cards("front", CARDS_BELOW_STORY + 1)
         html = self._layout.page(
             "story.html", **frame, path=f"/story/{slug}", story=story, lang=story.language,
             title=f"{story.headline} - {self._layout.site.name}", description=summary(story.body),
             structured=live_blog(self._layout.site, self._layout.static("icons/favicon.svg"), story, updates),
             pinned=[update for update in updates if update.pinned],
-            updates=[update for update in updates if not update.pinned],
+            key_events=[update for update in updates if update.key_event and update.retraction is None],
+            updates=part.updates, older=part.older, start=start,
             cards=[card for card in cards if card.slug != slug][:CARDS_BELOW_STORY],
         )  # fmt: skip
         return page_of(html, topics, frame["notice"])
+
+    async def _render_older(self, slug: str, start: Start | None = None) -> Rendered:
+        """The updates from a start on, and the link to those after them: what a story's page appends to itself."""
+        await public_story(self._state, slug)
+        updates = [update for update in await self._state.updates(slug) if update.on_page]
+        part = part_of(updates, start)
+        path = f"/story/{slug}"
+        html = self._layout.page("parts/updates.html", path=path, updates=part.updates, older=part.older, start=start)
+        return page_of(html, frozenset({f"story/{slug}"}), None)

@@ -35,7 +35,7 @@ def problem_json(problem: Problem) -> Response:
     }  # fmt: skip
     if problem.fields:
         body["errors"] = [{"pointer": field.pointer, "detail": field.detail} for field in problem.fields]
-    headers = dict(problem.headers) | {"Cache-Control": "no-store"}
+    headers = headers_of(problem)
     return Response(json.dumps(body), problem.status, headers, "application/problem+json")
 
 
@@ -43,7 +43,15 @@ def problem_page(problem: Problem, layout: Layout) -> Response:
     """The error as a page of the site."""
     html = layout.page("error.html", title=problem.title, status=problem.status, heading=problem.title,
                        detail=problem.detail)  # fmt: skip
-    return HTMLResponse(html, problem.status, dict(problem.headers) | {"Cache-Control": "no-store"})
+    return HTMLResponse(html, problem.status, headers_of(problem))
+
+
+def headers_of(problem: Problem) -> dict[str, str]:
+    """What its answer has beside a body."""
+    headers = {**problem.headers, "Cache-Control": "no-store"}
+    if problem.retry_after is not None:
+        headers["Retry-After"] = str(problem.retry_after)
+    return headers
 
 
 def invalid(error: ValidationError) -> Invalid:

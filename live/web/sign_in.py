@@ -24,6 +24,7 @@ from live.model import Identity
 from live.web.auth import Doorkeeper
 from live.web.layout import Layout
 from live.web.oidc import Pending, SingleSignOn
+from live.web.problems import headers_of
 from live.web.sessions import (
     address_of,
     clear_cookie,
@@ -221,7 +222,7 @@ class SignIn:
         if problem.status >= 500:
             log.warning("sign-in with the provider failed: %s", problem.detail, exc_info=problem.__cause__)
         answer = self._form(target, problem.status, problem.detail)
-        answer.headers.update(problem.headers)
+        answer.headers.update(headers_of(problem))
         return answer
 
     def _form(self, target: str, status: int = 200, refusal: str = "", name: str = "") -> Response:

@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from live.errors import BadQuery, Problem, UnknownTopic
-from live.fanout import LEND, CloseCode, Hub, Lender, Reader
+from live.fanout import LEND, CloseCode, Connections, Hub, Lender, Reader
 from live.fanout.frames import Form, Variant, Wire
 from live.model import Cursor
 from live.web.auth import require_own_origin
@@ -68,13 +68,17 @@ class Stream:
 
     Args:
         hub: where the readers are.
+        connections: says how many may come.
         queue_limit: what may wait for one reader, in bytes.
         max_topics: what one reader may follow.
         origins: other sites whose pages may connect.
     """
 
-    def __init__(self, hub: Hub, *, queue_limit: int, max_topics: int, origins: tuple[str, ...]) -> None:
+    def __init__(
+        self, hub: Hub, connections: Connections, *, queue_limit: int, max_topics: int, origins: tuple[str, ...]
+    ) -> None:
         self._hub = hub
+        self._connections = connections
         self._queue_limit = queue_limit
         self._max_topics = max_topics
         self._origins = origins
@@ -89,20 +93,21 @@ class Stream:
         try:
             require_own_origin(headers, self._origins)
             wish = parse_wish(scope["query_string"], headers.get("last-event-id", ""), self._max_topics)
+            lender: Lender = scope["extensions"][LEND]
+            wire: Wire = "sse" if scope["type"] == "http" else "deflated" if lender.deflate else "ws"
+            place = self._connections.admit(scope["client"][0] if scope["client"] else "", wire)
         except Problem as problem:
             if scope["type"] == "http":
                 raise
             await _deny(problem_json(problem), scope, receive, send)
             return
-        lender: Lender = scope["extensions"][LEND]
-        if scope["type"] == "http":
-            self._admit(lender, wish, "sse", RETRY, [*RAW_SECURITY_HEADERS, *_cross_origin(headers)])
+        reader = Reader(self._hub, self._hub.audience(wish.topics, Variant(wish.form, wire)), self._queue_limit, place)
+        if wire == "sse":
+            self._admit(lender, reader, wish, RETRY, [*RAW_SECURITY_HEADERS, *_cross_origin(headers)])
         else:
-            self._admit(lender, wish, "deflated" if lender.deflate else "ws", b"", [])
+            self._admit(lender, reader, wish, b"", [])
 
-    def _admit(self, lender: Lender, wish: Wish, wire: Wire, greeting: bytes, headers: RawHeaders) -> None:
-        audience = self._hub.audience(wish.topics, Variant(wish.form, wire))
-        reader = Reader(self._hub, audience, self._queue_limit)
+    def _admit(self, lender: Lender, reader: Reader, wish: Wish, greeting: bytes, headers: RawHeaders) -> None:
         first = self._hub.first_of(reader, wish.after)
         lender.lend(reader, greeting + (first or b""), headers)
         if first is not None:

@@ -1,10 +1,12 @@
 /**
- * The stream, kept up for as long as the page is: reconnects by itself and resumes where it was. No DOM.
+ * The stream, kept up for as long as the page is: reconnects by itself and resumes where it was, by the best way that
+ * the network lets through. No DOM.
  *
  * @typedef {import("./websocket.js").Transport} Transport
  * @typedef {import("./websocket.js").Link} Link
  * @typedef {import("./story.js").Frame} Frame
- * @typedef {"live" | "reconnecting"} State
+ * @typedef {"live" | "reconnecting" | "delayed"} State
+ *   `delayed`: news comes late, since it is only asked for now and then, or the server is long out of reach.
  *
  * @typedef {object} Timers
  * @property {() => number} now
@@ -12,7 +14,8 @@
  * @property {(timer: any) => void} clear
  *
  * @typedef {object} Options
- * @property {Transport} transport
+ * @property {Transport[]} transports the best first; each takes the same cursor
+ * @property {Transport} [late] the one of them that brings news late
  * @property {(cursor: string) => string} address where to connect to get what came after the cursor
  * @property {string} cursor
  * @property {(frame: Frame) => void} onframe
@@ -24,7 +27,16 @@
 
 const FIRST_DELAY = 1_000;
 const LONGEST_DELAY = 30_000;
-const HELLO_WITHIN = 20_000;
+const HELLO_WITHIN = 10_000;
+/** A link that was cut before it lasted so long proves nothing: some proxies let one up and end it at once. */
+const STEADY_AFTER = 5_000;
+/** So many links of one kind that were not steady, and the next kind is tried. */
+const TRIES = 2;
+/** So long a lesser kind of link is put up with before the best is tried again; it doubles each time, up to here. */
+const LOOK_UP_AFTER = 30_000;
+const LOOK_UP_AT_LAST = 600_000;
+/** So long without a link, readers are told that news is late. */
+const DELAYED_AFTER = 20_000;
 /** Before two ticks have told how often they come: more than the longest interval a server may be set to. */
 const SILENCE_AT_FIRST = 330_000;
 const TICKS_MISSED = 2.5;
@@ -56,8 +68,14 @@ export class Connection {
   /** @type {any} */ #watchdog = null;
   /** Whether the cursor is lost and the fresh page is not here yet. */ #isLost = false;
   /** Whether `wake` may cut the wait short: not when the server asked for it. */ #impatient = false;
+  /** Which of the transports is in use. */ #kind = 0;
   #attempts = 0;
+  /** Links of this kind in a row that were not steady. */ #unsteady = 0;
+  #lookUps = 0;
   #resets = 0;
+  /** When this link was greeted. @type {number | null} */ #greeted = null;
+  /** @type {any} */ #lookUp = null;
+  /** @type {any} */ #delay = null;
   #heard = 0;
   #silence = HELLO_WITHIN;
   /** @type {number | null} */ #lastTick = null;
@@ -85,6 +103,8 @@ export class Connection {
   stop() {
     this.#drop();
     this.#enter("reconnecting");
+    this.#timers.clear(this.#delay);
+    this.#delay = null;
   }
 
   /**
@@ -100,20 +120,31 @@ export class Connection {
     else this.#open();
   }
 
-  /** The device is back online, or the page back in view: look now rather than later. */
+  /** The device is back online, or the page back in view: look now rather than later, and for the best way. */
   wake() {
-    if (this.#retry !== null && this.#impatient) this.#open();
-    else if (this.#link && this.#isSilent()) this.#lose();
+    const waits = this.#retry !== null && this.#impatient;
+    if (!waits && !(this.#link && this.#isSilent())) return;
+    this.#lookUps = 0;
+    this.#best();
+  }
+
+  /** The device says that its network is gone: the link is dead, though nobody closed it. */
+  doubt() {
+    if (this.#link) this.#lose();
   }
 
   #open() {
     this.#drop();
     this.#listenFor(HELLO_WITHIN);
-    const link = this.#options.transport(this.#options.address(this.#cursor), {
+    const link = this.#transport(this.#options.address(this.#cursor), {
       text: (text) => this.#link === link && this.#receive(JSON.parse(text)),
       closed: () => this.#link === link && this.#lose(),
     });
     this.#link = link;
+  }
+
+  get #transport() {
+    return /** @type {Transport} */ (this.#options.transports[this.#kind]);
   }
 
   /** @param {Frame} frame */
@@ -128,10 +159,27 @@ export class Connection {
   }
 
   #greet() {
-    this.#attempts = 0;
+    this.#greeted = this.#timers.now();
     this.#lastTick = null;
     this.#listenFor(SILENCE_AT_FIRST);
-    this.#enter("live");
+    this.#enter(this.#transport === this.#options.late ? "delayed" : "live");
+    if (this.#kind > 0) this.#stayFor(Math.min(LOOK_UP_AT_LAST, LOOK_UP_AFTER * 2 ** this.#lookUps));
+  }
+
+  /** @param {number} duration */
+  #stayFor(duration) {
+    this.#lookUp = this.#timers.set(() => {
+      this.#lookUps += 1;
+      this.#best();
+    }, duration);
+  }
+
+  /** Tries the best kind again: networks change. */
+  #best() {
+    this.#kind = this.#attempts = this.#unsteady = 0;
+    this.#drop();
+    this.#enter("reconnecting");
+    this.#open();
   }
 
   #tick() {
@@ -158,10 +206,21 @@ export class Connection {
   }
 
   #lose() {
+    const steady = this.#greeted !== null && this.#timers.now() - this.#greeted >= STEADY_AFTER;
     this.#drop();
     this.#enter("reconnecting");
+    if (steady) this.#attempts = this.#unsteady = 0;
+    else this.#descend();
     this.#wait(backOff(this.#attempts, this.#random), true);
     this.#attempts += 1;
+  }
+
+  /** After some links of a kind that were not steady, the next kind; after the last, the best. */
+  #descend() {
+    this.#unsteady += 1;
+    if (this.#unsteady < TRIES) return;
+    this.#unsteady = 0;
+    this.#kind = (this.#kind + 1) % this.#options.transports.length;
   }
 
   /**
@@ -179,7 +238,8 @@ export class Connection {
     link?.close();
     this.#timers.clear(this.#retry);
     this.#timers.clear(this.#watchdog);
-    this.#retry = this.#watchdog = null;
+    this.#timers.clear(this.#lookUp);
+    this.#retry = this.#watchdog = this.#lookUp = this.#greeted = null;
   }
 
   /**
@@ -204,6 +264,15 @@ export class Connection {
 
   /** @param {State} state */
   #enter(state) {
+    if (state === "reconnecting" && this.#delay !== null) return;
+    this.#timers.clear(this.#delay);
+    this.#delay = null;
+    if (state === "reconnecting") this.#delay = this.#timers.set(() => this.#tell("delayed"), DELAYED_AFTER);
+    this.#tell(state);
+  }
+
+  /** @param {State} state */
+  #tell(state) {
     if (state === this.#state) return;
     this.#state = state;
     this.#options.onstate(state);

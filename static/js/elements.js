@@ -5,6 +5,7 @@ import { words } from "./time-words.js";
 /** @typedef {import("./connection.js").State} State */
 
 const SECOND = 1_000;
+const STATES = { live: "Live", reconnecting: "Reconnecting…", delayed: "Updates delayed" };
 
 /** `<live-time><time datetime="...">`: how long ago, on server time. All on one timer. */
 export class LiveTime extends HTMLElement {
@@ -39,7 +40,7 @@ export class LiveTime extends HTMLElement {
     const time = this.querySelector("time");
     const moment = Date.parse(time?.dateTime ?? "");
     if (!time || Number.isNaN(moment)) return;
-    const text = words(moment, LiveTime.#now());
+    const text = words(moment, LiveTime.#now(), { language: /** @type {HTMLElement} */ (this.closest("[lang]"))?.lang });
     if (time.textContent !== text) time.textContent = text;
   }
 }
@@ -50,7 +51,7 @@ export class LiveStatus extends HTMLElement {
   show(state) {
     this.hidden = state === null;
     this.dataset.state = state ?? "";
-    this.textContent = state === "live" ? "Live" : state && "Reconnecting…";
+    this.textContent = state && STATES[state];
   }
 
   /** Before the first connection. */

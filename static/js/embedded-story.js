@@ -3,6 +3,7 @@
 import { Clock } from "./clock.js";
 import { backOff, Connection } from "./connection.js";
 import { stylesheets } from "./embed-styles.js";
+import { events } from "./events.js";
 import { Held } from "./held.js";
 import { parse } from "./html.js";
 import { shownIn } from "./page.js";
@@ -78,7 +79,7 @@ export class EmbeddedStory {
   /** @param {Content} content */
   #follow({ topics, cursor }) {
     this.#connection = new Connection({
-      transport: websocket,
+      transports: [websocket, events], // pages of other sites cannot poll
       address: (after) => {
         const url = new URL("/stream", this.#address);
         url.search = new URLSearchParams({ topics, after, as: "html" }).toString();
@@ -160,7 +161,7 @@ export class EmbeddedStory {
   /** @param {State} state */
   #tell(state) {
     this.#status.dataset.state = state;
-    this.#status.textContent = state === "live" ? "Live" : "Reconnecting…";
+    this.#status.textContent = state === "live" ? "Live" : state === "delayed" ? "Updates delayed" : "Reconnecting…";
   }
 
   /** @param {Operation} operation */
@@ -235,7 +236,7 @@ export class EmbeddedStory {
   #refreshTimes() {
     for (const time of /** @type {NodeListOf<HTMLTimeElement>} */ (this.#root.querySelectorAll("live-time > time"))) {
       const moment = Date.parse(time.dateTime);
-      const text = Number.isNaN(moment) ? time.textContent : words(moment, this.#clock.now());
+      const text = Number.isNaN(moment) ? time.textContent : words(moment, this.#clock.now(), { language: /** @type {HTMLElement} */ (time.closest("[lang]"))?.lang });
       if (time.textContent !== text) time.textContent = text;
     }
   }

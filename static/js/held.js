@@ -49,11 +49,18 @@ export class Held {
   /** How much news waits, in words, or nothing: "3 new updates". @param {(list: List) => boolean} counts */
   summary(counts) {
     const news = [...this.#puts.values()].filter((put) => put.fresh && counts(put.list));
-    const lists = news.map((put) => put.list);
-    const stories = lists.filter((list) => list === "stream").length;
-    return [count(lists.length - stories, "update", "updates"), count(stories, "story", "stories")]
-      .filter(Boolean).join(", ");
+    return inWords(news.map((put) => put.list));
   }
+}
+
+/**
+ * How much news that is, by the lists it is for: "2 new updates, 1 new story"; nothing if it is none.
+ * @param {List[]} lists
+ */
+export function inWords(lists) {
+  const stories = lists.filter((list) => list === "stream").length;
+  return [count(lists.length - stories, "update", "updates"), count(stories, "story", "stories")]
+    .filter(Boolean).join(", ");
 }
 
 /**

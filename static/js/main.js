@@ -1,16 +1,24 @@
 /** Puts the parts together: the stream's messages change the page, the page's life governs the stream. */
 
+import { Announcer } from "./announcer.js";
 import { Clock, correctByNavigation } from "./clock.js";
 import { backOff, Connection } from "./connection.js";
 import { LiveStatus, LiveTime } from "./elements.js";
+import { events } from "./events.js";
+import { keys } from "./feed.js";
 import { parse } from "./html.js";
+import { NoticeBar, textOf } from "./notice.js";
 import { Page, shownIn } from "./page.js";
+import { poll } from "./poll.js";
+import { sharing } from "./share.js";
+import { remembered } from "./storage.js";
 import { websocket } from "./websocket.js";
 
 /** @typedef {import("./story.js").Frame} Frame */
 
 const { cursor = "", topics = "", stream = "" } = document.body.dataset;
 const SECOND = 1_000;
+const UPDATE = /^#u-([0-9a-z]{16})$/;
 
 const clock = new Clock();
 const now = () => clock.now();
@@ -19,12 +27,15 @@ LiveTime.run(now);
 if (topics) live();
 
 function live() {
-  const page = new Page(now);
+  const announcer = new Announcer();
+  const notice = new NoticeBar(now, announcer, alert);
+  const page = new Page(notice, announcer);
   const status = /** @type {LiveStatus | null} */ (document.querySelector("live-status"));
   let shown = shownIn(document);
 
   const connection = new Connection({
-    transport: websocket,
+    transports: [websocket, events, poll],
+    late: poll,
     address,
     cursor,
     onframe,
@@ -63,12 +74,32 @@ function live() {
     status?.show(null);
   }
 
+  /** Shows older updates below the others. @param {HTMLAnchorElement} link */
+  async function lengthen(link) {
+    const { next } = await import("./older.js");
+    const part = await next(link);
+    if (!part) return location.assign(link.href);
+    const first = part.querySelector("#updates > article")?.id ?? "";
+    shownIn(part, shown);
+    page.append(part);
+    document.getElementById(first)?.focus({ preventScroll: true });
+  }
+
   status?.wait();
   connection.start();
-  page.expire();
-  setInterval(() => page.expire(), SECOND);
+  notice.expire();
+  setInterval(() => notice.expire(), SECOND);
+  keys();
+  sharing((text) => announcer.say(text));
 
+  document.getElementById("older")?.addEventListener("click", (event) => {
+    const link = event.target instanceof Element ? event.target.closest("a") : null;
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    void lengthen(link);
+  });
   addEventListener("online", () => connection.wake());
+  addEventListener("offline", () => connection.doubt());
   addEventListener("pagehide", () => connection.stop());
   // Out of the back-forward cache: as it was when the reader left.
   addEventListener("pageshow", (event) => event.persisted && connection.start());
@@ -77,6 +108,9 @@ function live() {
     LiveTime.refresh();
     connection.wake();
   });
+  offerAlerts();
+  addEventListener("hashchange", seek);
+  void seek();
 }
 
 /** @param {string} after */
@@ -94,5 +128,31 @@ async function fetchPage() {
     return response.ok ? parse(await response.text()) : null;
   } catch {
     return null;
+  }
+}
+
+/** Sounds and desktop notifications are for the few who want them: the others do not load them. */
+const alerts = () => import("./alerts.js");
+
+/** @param {HTMLElement} notice */
+function alert(notice) {
+  if (!remembered("alerts")) return;
+  const { urgency, version = "" } = notice.dataset;
+  void alerts().then(({ raise }) => raise({ urgency: Number(urgency), version, text: textOf(notice) }));
+}
+
+function offerAlerts() {
+  if (remembered("alerts")) void alerts().then(({ prepare }) => prepare());
+  const button = document.getElementById("alerts-button");
+  if (!button) return;
+  button.hidden = false;
+  button.addEventListener("click", () => void import("./alert-settings.js").then(({ open }) => open()));
+}
+
+/** An update that the address names may be on another page of the story. */
+async function seek() {
+  const id = UPDATE.exec(location.hash)?.[1];
+  if (id && document.getElementById("updates") && !document.getElementById(`u-${id}`)) {
+    (await import("./older.js")).seek(id);
   }
 }

@@ -1,18 +1,25 @@
 /** The document: what it shows at first, and operations applied to it. */
 
+import { number } from "./feed.js";
 import { Held } from "./held.js";
 import { parse } from "./html.js";
+import { list as listKeyEvent } from "./key-events.js";
+import { morph } from "./morph.js";
+import { isInView, keepingPlace } from "./place.js";
 import { Shown } from "./story.js";
+import { Unread } from "./unread.js";
 
 /**
+ * @typedef {import("./announcer.js").Announcer} Announcer
+ * @typedef {import("./notice.js").NoticeBar} NoticeBar
  * @typedef {import("./story.js").Operation} Operation
  * @typedef {import("./story.js").Put} Put
  * @typedef {import("./story.js").List} List
  * @typedef {import("./story.js").Slot} Slot
  */
 
-/** Every place that messages change. */
-const REGIONS = ["promo", "notice", "story", "pinned", "updates", "stream"];
+/** Every place that messages change, but for the notice. */
+const REGIONS = ["promo", "story", "key-events", "pinned", "updates", "older", "stream"];
 /** A page left open for days stays small. */
 const MOST_CARDS = 100;
 
@@ -21,9 +28,9 @@ const calm = matchMedia("(prefers-reduced-motion: reduce)");
 /**
  * What a document shows, from the versions that the server wrote into it.
  * @param {Document} from
+ * @param {Shown} [shown] takes it in, where the document is a part of a page
  */
-export function shownIn(from) {
-  const shown = new Shown();
+export function shownIn(from, shown = new Shown()) {
   const story = /** @type {HTMLElement | null} */ (from.querySelector("#story > .story"));
   if (story) shown.story = { slug: story.id.replace("story-", ""), version: Number(story.dataset.version) };
   for (const card of articles(from, "#stream")) {
@@ -39,41 +46,46 @@ export function shownIn(from) {
 
 export class Page {
   #held = new Held();
-  #now;
+  #unread = new Unread();
+  #notice;
+  #announcer;
   #arrivals = document.createElement("button");
   #isStory = document.getElementById("story") !== null;
+  /** Newer versions of updates that are further back than the page goes. @type {Map<string, Put>} */
+  #beyond = new Map();
 
-  /** @param {() => number} now the server's time */
-  constructor(now) {
-    this.#now = now;
+  /**
+   * @param {NoticeBar} notice
+   * @param {Announcer} announcer
+   */
+  constructor(notice, announcer) {
+    this.#notice = notice;
+    this.#announcer = announcer;
     this.#arrivals.type = "button";
     this.#arrivals.addEventListener("click", () => this.#showHeld());
     document.addEventListener("scroll", () => this.#releaseInView(), { passive: true });
+    number();
   }
 
   /** @param {Operation} operation */
   apply(operation) {
     switch (operation.op) {
       case "put":
-        return this.#put(operation);
+        this.#put(operation);
+        break;
       case "remove":
-        this.#held.forget(operation.key);
-        document.getElementById(operation.key)?.remove();
-        return this.#announce();
+        this.#remove(operation.key);
+        break;
       case "fill":
-        return this.#fill(operation.slot, element(operation.html));
+        this.#fill(operation.slot, element(operation.html));
+        break;
       case "clear":
-        return document.getElementById(operation.slot)?.replaceChildren();
+        this.#clear(operation.slot);
+        break;
       case "withdraw":
-        return this.#withdraw();
+        this.#withdraw();
     }
-  }
-
-  /** Takes down a notice whose time is over. */
-  expire() {
-    const notice = /** @type {HTMLElement | null} */ (document.querySelector("#notice > [data-expires]"));
-    const expires = Date.parse(notice?.dataset.expires ?? "");
-    if (expires <= this.#now()) notice?.remove();
+    number();
   }
 
   /**
@@ -82,83 +94,150 @@ export class Page {
    */
   replace(fresh) {
     this.#held.release();
-    this.#announce();
-    const read = [...document.querySelectorAll("article")].find((each) => each.getBoundingClientRect().bottom > 0);
-    const top = read?.getBoundingClientRect().top ?? 0;
-    for (const id of REGIONS) {
-      document.getElementById(id)?.replaceChildren(...(fresh.getElementById(id)?.childNodes ?? []));
+    this.#beyond.clear();
+    this.#offer();
+    keepingPlace(() => {
+      for (const id of REGIONS) {
+        document.getElementById(id)?.replaceChildren(...(fresh.getElementById(id)?.childNodes ?? []));
+      }
+    });
+    const notice = /** @type {HTMLElement | null} */ (fresh.querySelector("#notice > *"));
+    if (notice) this.#notice.show(document.adoptNode(notice));
+    else this.#notice.clear();
+    number();
+  }
+
+  /**
+   * Adds older updates below the others.
+   * @param {Document} part
+   */
+  append(part) {
+    const list = document.getElementById("updates");
+    for (const update of articles(part, "#updates")) {
+      const newer = this.#beyond.get(update.id);
+      if (!document.getElementById(update.id)) list?.append(newer ? element(newer.html) : document.adoptNode(update));
     }
-    const again = read && document.getElementById(read.id);
-    if (again) scrollBy({ top: again.getBoundingClientRect().top - top, behavior: "instant" });
+    document.getElementById("older")?.replaceChildren(...(part.getElementById("older")?.childNodes ?? []));
+    number();
   }
 
   /** @param {Put} put */
   #put(put) {
     const old = document.getElementById(put.key);
-    if (put.place === "same") {
+    const stays = put.place === "top" && old !== null && old === old.parentElement?.firstElementChild;
+    if (put.place === "same" || stays) {
       const waits = this.#held.revise(put);
-      if (old) swap(old, marked(put));
-      else if (!waits) this.#insert(put);
-      return;
+      if (old) this.#change(old, put);
+      else if (!waits) keepingPlace(() => this.#insert(put));
+      if (!put.fresh) this.#unread.forget(put.key);
+      return this.#offer();
     }
     this.#held.forget(put.key); // an older version, perhaps for another list, must not come after this one
-    // What comes later must not overtake what waits.
-    if (isInView(put.list) && !this.#held.isWaitingFor(put.list)) this.#insert(put);
-    else this.#held.hold(put);
-    this.#announce();
+    this.#arrive(put);
+    this.#offer();
   }
 
   /** @param {Put} put */
-  #insert(put) {
+  #arrive(put) {
+    if (put.fresh && this.#counts(put.list)) {
+      this.#announcer.arrived(put.key, put.list);
+      this.#unread.count(put.key);
+    }
+    // What comes later must not overtake what waits.
+    if (!this.#mayTake(put.list) || this.#held.isWaitingFor(put.list)) return this.#held.hold(put);
+    keepingPlace(() => this.#insert(put, document.hidden));
+  }
+
+  /** Whether news for a list can be shown now. @param {List} list */
+  #mayTake(list) {
+    return isInView(list) && !(list === "updates" && isOlderPart());
+  }
+
+  /**
+   * @param {HTMLElement} old
+   * @param {Put} put
+   */
+  #change(old, put) {
+    const article = marked(put);
+    article.classList.toggle("unread", old.classList.contains("unread"));
+    keepingPlace(() => morph(old, article));
+    if (isUpdate(put.list)) listKeyEvent(old);
+  }
+
+  /**
+   * @param {Put} put
+   * @param {boolean} [isUnread]
+   */
+  #insert(put, isUnread = false) {
     const list = document.getElementById(put.list);
     if (!list) return;
     document.getElementById(put.key)?.remove();
     const article = marked(put);
+    if (isUpdate(put.list)) listKeyEvent(article);
     const next = put.place === "top" ? list.firstElementChild : [...list.children].find((each) => rank(each) < rank(article));
+    if (put.list === "updates" && !next && document.querySelector("#older a")) {
+      this.#beyond.set(put.key, put);
+      return;
+    }
     list.insertBefore(article, next ?? null);
+    if (isUnread && put.fresh) this.#unread.mark(article);
     if (put.list === "stream") [...list.children].slice(MOST_CARDS).forEach((card) => card.remove());
+  }
+
+  /** @param {string} key */
+  #remove(key) {
+    this.#held.forget(key);
+    this.#unread.forget(key);
+    keepingPlace(() => document.getElementById(key)?.remove());
+    this.#offer();
   }
 
   /**
    * @param {Slot} slot
-   * @param {Element} content
+   * @param {HTMLElement} content
    */
   #fill(slot, content) {
+    if (slot === "notice") return this.#notice.show(content);
     const place = document.getElementById(slot);
     const old = place?.firstElementChild;
-    // The stream repeats the notice to whoever joins; screen readers must not.
-    if (old?.isEqualNode(content)) return;
-    if (old) swap(old, content);
-    else place?.append(content);
-    this.expire();
+    keepingPlace(() => (old ? morph(old, content) : place?.append(content)));
+  }
+
+  /** @param {Slot} slot */
+  #clear(slot) {
+    if (slot === "notice") return this.#notice.clear();
+    keepingPlace(() => document.getElementById(slot)?.replaceChildren());
   }
 
   #withdraw() {
     this.#held.release(isUpdate);
-    this.#announce();
+    this.#offer();
     const notice = document.createElement("p");
     notice.className = "withdrawn-story";
     notice.setAttribute("role", "status");
     notice.textContent = "This story was withdrawn.";
     document.getElementById("story")?.replaceChildren(notice);
-    for (const id of ["pinned", "updates"]) document.getElementById(id)?.replaceChildren();
+    for (const id of ["key-events", "pinned", "updates", "older"]) document.getElementById(id)?.replaceChildren();
   }
 
   #showHeld() {
+    if (isOlderPart() && this.#held.isWaitingFor("updates")) return location.assign(location.pathname);
     const puts = this.#held.release();
-    for (const put of puts) this.#insert(put);
-    const target = puts.filter((put) => this.#counts(put.list)).at(-1);
-    const shown = target && document.getElementById(target.key);
-    shown?.scrollIntoView({ block: "start", behavior: calm.matches ? "auto" : "smooth" });
-    shown?.setAttribute("tabindex", "-1");
-    shown?.focus({ preventScroll: true });
-    this.#announce();
+    for (const put of puts) this.#insert(put, true);
+    number();
+    this.#offer();
+    const shown = puts.filter((put) => put.fresh && this.#counts(put.list)).map((put) => document.getElementById(put.key));
+    const first = shown.reduce((one, other) => (other && (!one || isAfter(other, one)) ? other : one), null);
+    first?.focus({ preventScroll: true });
+    first?.scrollIntoView({ block: "start", behavior: calm.matches ? "auto" : "smooth" });
   }
 
   #releaseInView() {
-    const puts = this.#held.release(isInView);
-    for (const put of puts) this.#insert(put);
-    if (puts.length) this.#announce();
+    const puts = this.#held.release((list) => this.#mayTake(list));
+    if (!puts.length) return;
+    keepingPlace(() => puts.forEach((put) => this.#insert(put, true)));
+    number();
+    this.#offer();
   }
 
   /** To who reads a story, other stories are not worth a button. @param {List} list */
@@ -166,7 +245,8 @@ export class Page {
     return isUpdate(list) || !this.#isStory;
   }
 
-  #announce() {
+  /** Offers to show what waits. */
+  #offer() {
     const place = document.getElementById("arrivals");
     const summary = this.#held.summary((list) => this.#counts(list));
     if (this.#arrivals.textContent !== summary) this.#arrivals.textContent = summary;
@@ -180,18 +260,25 @@ function isUpdate(list) {
   return list !== "stream";
 }
 
+/** Whether this page of a story begins further back than with its newest update. */
+function isOlderPart() {
+  return document.getElementById("updates")?.dataset.part === "older";
+}
+
+/**
+ * @param {Element} one
+ * @param {Element} other
+ */
+function isAfter(one, other) {
+  return (one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
+}
+
 /**
  * @param {Document} from
  * @param {string} list
  */
 function articles(from, list) {
   return /** @type {NodeListOf<HTMLElement>} */ (from.querySelectorAll(`${list} > article`));
-}
-
-/** Whether the reader would see something new at the top of the list. @param {List} list */
-function isInView(list) {
-  const top = document.getElementById(list)?.getBoundingClientRect().top ?? 0;
-  return top >= 0 && top < innerHeight;
 }
 
 /**
@@ -206,7 +293,7 @@ function rank(article) {
 function element(html) {
   const parsed = parse(html).body.firstElementChild;
   if (!parsed) throw new TypeError("A fragment has one root element.");
-  return document.adoptNode(parsed);
+  return /** @type {HTMLElement} */ (document.adoptNode(parsed));
 }
 
 /** @param {Put} put */
@@ -215,21 +302,4 @@ function marked(put) {
   article.classList.toggle("fresh", put.fresh);
   article.addEventListener("animationend", () => article.classList.remove("fresh"), { once: true });
   return article;
-}
-
-/**
- * Puts the new in the place of the old, without a flicker of its pictures and without losing the reader's place in it.
- * @param {Element} old
- * @param {Element} replacement
- */
-function swap(old, replacement) {
-  const pictures = [...old.querySelectorAll("img")];
-  for (const picture of replacement.querySelectorAll("img")) {
-    const same = pictures.find((each) => each.isEqualNode(picture));
-    if (same) picture.replaceWith(same);
-  }
-  const focused = old.contains(document.activeElement) && document.activeElement?.getAttribute("href");
-  old.replaceWith(replacement);
-  const links = /** @type {NodeListOf<HTMLElement>} */ (replacement.querySelectorAll("a[href]"));
-  if (focused) [...links].find((link) => link.getAttribute("href") === focused)?.focus({ preventScroll: true });
 }

@@ -33,6 +33,8 @@
  * @typedef {{ version: number, list: List }} Place
  */
 
+import { isBefore } from "./cursor.js";
+
 /** @param {string} slug */
 export const cardKey = (slug) => `card-${slug}`;
 
@@ -128,17 +130,6 @@ export class Shown {
  */
 function isNewer(stamp, known) {
   return stamp.version > known.version || (stamp.version === known.version && stamp.at > known.at);
-}
-
-/**
- * Cursors sort by number, first part first.
- * @param {string} one
- * @param {string} other
- */
-function isBefore(one, other) {
-  const [millis = 0, sequence = 0] = one.split("-").map(Number);
-  const [otherMillis = 0, otherSequence = 0] = other.split("-").map(Number);
-  return millis < otherMillis || (millis === otherMillis && sequence < otherSequence);
 }
 
 /**

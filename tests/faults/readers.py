@@ -111,6 +111,7 @@ class Faithful:
         self.told: list[Message] = []
         self.arrived: dict[str, float] = {}
         self.connections = 0
+        self.sent_away: list[float] = []
         self._node = node
         self._transport = transport
         self._query = query
@@ -142,6 +143,10 @@ class Faithful:
             time.sleep(0.05)  # a client's back-off
 
     def _take(self, message: Message) -> None:
+        if message["type"] == "reconnect":
+            self.sent_away.append(time.monotonic())
+            time.sleep(message["in"] / 1000)  # the server asked for it
+            raise ConnectionError("the server asked to connect again")
         if not message.get("more"):
             self._cursor = message["id"]
         if message["type"] not in ("hello", "tick"):

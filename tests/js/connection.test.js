@@ -46,7 +46,7 @@ test("the cursor never stands between the parts of one entry", () => {
   assert.equal(world.server.address, "after=2-0");
 });
 
-test("backs off further each time, and not any more after a hello", () => {
+test("backs off further each time, and not any more after a link that held", () => {
   const world = new World();
   world.connection().start();
   for (const wait of [500, 1_000, 2_000, 4_000, 8_000, 15_000, 15_000]) {
@@ -58,10 +58,99 @@ test("backs off further each time, and not any more after a hello", () => {
     assert.equal(world.ends.length, before + 1);
   }
   world.hello();
+  world.pass(5_000);
   world.server.events.closed();
   world.pass(500);
   assert.equal(world.ends.length, 9);
-  assert.deepEqual(world.states, ["reconnecting", "live", "reconnecting"]);
+  assert.deepEqual(world.states, ["reconnecting", "delayed", "live", "reconnecting"]);
+});
+
+/** @param {World} world */
+const kinds = (world) => world.ends.map((end) => end.kind);
+
+test("two links that are cut at once, and the next kind is tried, from the same cursor", () => {
+  const world = new World();
+  world.connection().start();
+  world.hello();
+  world.send({ type: "notice", id: "2-0" });
+  for (const wait of [500, 1_000]) {
+    world.pass(200);
+    world.server.events.closed();
+    world.pass(wait);
+    if (world.ends.length < 3) world.hello("2-0");
+  }
+  assert.deepEqual(kinds(world), ["best", "best", "lesser"]);
+  assert.equal(world.server.address, "after=2-0");
+  world.hello("2-0");
+  assert.equal(world.states.at(-1), "live");
+});
+
+test("after the last kind comes the first", () => {
+  const world = new World();
+  world.connection().start();
+  for (const wait of [500, 1_000, 2_000, 4_000, 8_000, 15_000]) {
+    world.server.events.closed();
+    world.pass(wait);
+  }
+  assert.deepEqual(kinds(world), ["best", "best", "lesser", "lesser", "late", "late", "best"]);
+});
+
+test("a steady link of a lesser kind that ends is made anew; now and then the best is tried again", () => {
+  const world = new World();
+  world.connection().start();
+  world.server.events.closed();
+  world.pass(500);
+  world.server.events.closed();
+  world.pass(1_000);
+  world.hello();
+  world.pass(5_000);
+  world.server.events.closed();
+  world.pass(500);
+  assert.deepEqual(kinds(world).slice(2), ["lesser", "lesser"]);
+  world.hello();
+  world.pass(29_999);
+  assert.equal(world.ends.length, 4);
+  world.pass(1);
+  assert.equal(world.server.kind, "best");
+  for (const wait of [500, 1_000]) {
+    world.server.events.closed();
+    world.pass(wait);
+  }
+  world.hello();
+  world.pass(59_999);
+  assert.equal(world.server.kind, "lesser");
+  world.pass(1);
+  assert.equal(world.server.kind, "best");
+});
+
+test("says that news is late: when it is only asked for now and then, or nobody answers for long", () => {
+  const world = new World();
+  world.connection().start();
+  for (let cut = 0; cut < 4; cut += 1) {
+    world.server.events.closed();
+    world.pass(4_000);
+  }
+  assert.equal(world.server.kind, "late");
+  assert.deepEqual(world.states, ["reconnecting"]);
+  world.hello();
+  assert.deepEqual(world.states, ["reconnecting", "delayed"]);
+  world.server.events.closed();
+  world.pass(19_999);
+  assert.deepEqual(world.states.slice(2), ["reconnecting"]);
+  world.pass(1);
+  assert.deepEqual(world.states.slice(2), ["reconnecting", "delayed"]);
+});
+
+test("a device that loses its network tells so before any link does", () => {
+  const world = new World();
+  const connection = world.connection();
+  connection.start();
+  world.hello();
+  connection.doubt();
+  assert.equal(world.server.open, false);
+  assert.deepEqual(world.states, ["live", "reconnecting"]);
+  connection.wake();
+  assert.equal(world.ends.length, 2);
 });
 
 test("a link that was given up is not listened to", () => {
@@ -118,7 +207,7 @@ test("after a reset it waits for a fresh page, and goes on from its cursor", () 
   assert.equal(world.ends.length, 1);
   connection.resume("9-0");
   assert.equal(world.server.address, "after=9-0");
-  assert.deepEqual(world.states, ["live", "reconnecting"]);
+  assert.deepEqual(world.states, ["live", "reconnecting", "delayed"]);
 });
 
 test("resets one after the other do not make a tight loop", () => {
@@ -186,7 +275,7 @@ test("waking up on a link that has been silent too long leaves it; on another it
   assert.equal(world.server.open, true);
   world.now += 400_000; // the device slept, and its timers with it
   connection.wake();
-  assert.equal(world.server.open, false);
+  assert.deepEqual(world.ends.map((end) => end.open), [false, true]);
   assert.deepEqual(world.states, ["live", "reconnecting"]);
 });
 
@@ -209,7 +298,7 @@ test("any message counts as a sign of life", () => {
 test("a server that does not greet is given up", () => {
   const world = new World();
   world.connection().start();
-  world.pass(20_000);
+  world.pass(10_000);
   assert.equal(world.server.open, false);
   world.pass(500);
   assert.equal(world.ends.length, 2);

@@ -1,4 +1,4 @@
-/** A clock that moves when told to, and a transport whose other end is the test. */
+/** A clock that moves when told to, and transports whose other end is the test. */
 
 import { Connection } from "../../static/js/connection.js";
 
@@ -6,7 +6,8 @@ import { Connection } from "../../static/js/connection.js";
  * @typedef {import("../../static/js/story.js").Frame} Frame
  * @typedef {import("../../static/js/connection.js").State} State
  * @typedef {import("../../static/js/websocket.js").LinkEvents} LinkEvents
- * @typedef {{ address: string, events: LinkEvents, open: boolean }} End
+ * @typedef {import("../../static/js/websocket.js").Transport} Transport
+ * @typedef {{ kind: string, address: string, events: LinkEvents, open: boolean }} End
  */
 
 export class World {
@@ -26,10 +27,14 @@ export class World {
 
   /** @param {string} cursor */
   connection(cursor = "1-0") {
+    const [best, lesser, late] = /** @type {[Transport, Transport, Transport]} */ (
+      ["best", "lesser", "late"].map((kind) => this.#transport(kind))
+    );
     return new Connection({
       cursor,
       address: (after) => `after=${after}`,
-      transport: (address, events) => this.#connect(address, events),
+      transports: [best, lesser, late],
+      late,
       onframe: (frame) => this.frames.push(frame),
       onstate: (state) => this.states.push(state),
       onreset: () => (this.resets += 1),
@@ -77,13 +82,15 @@ export class World {
   }
 
   /**
-   * @param {string} address
-   * @param {LinkEvents} events
+   * @param {string} kind
+   * @returns {Transport}
    */
-  #connect(address, events) {
-    const end = { address, events, open: true };
-    this.ends.push(end);
-    return { close: () => void (end.open = false) };
+  #transport(kind) {
+    return (address, events) => {
+      const end = { kind, address, events, open: true };
+      this.ends.push(end);
+      return { close: () => void (end.open = false) };
+    };
   }
 
   /**

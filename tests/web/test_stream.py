@@ -430,6 +430,9 @@ def test_a_stopping_server_says_goodbye(start_node: StartNode, transport: Transp
     with joined(node, transport, topics="front") as reader:
         stopping = threading.Thread(target=node.stop)
         stopping.start()
+        message = reader.next()
+        assert message.keys() == {"type", "in"} and message["type"] == "reconnect"
+        assert 0 <= message["in"] < 1000
         if transport == "sse":
             with pytest.raises(ConnectionError):
                 reader.next()

@@ -1,6 +1,7 @@
 """Real parts for every test: a Valkey, server processes, tokens, clients; and a Chromium under tests/browser."""
 
 import asyncio
+import resource
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -128,3 +129,12 @@ def editor(server: Node, tokens: dict[Role, str]) -> Iterator[httpx.Client]:
 def admin(server: Node, tokens: dict[Role, str]) -> Iterator[httpx.Client]:
     with editor_of(server, tokens["admin"]) as client:
         yield client
+
+
+@pytest.fixture
+def plenty_of_files() -> Iterator[None]:
+    """As many open files as the system grants, to the servers and readers that the test starts."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -67,8 +67,9 @@ class Desk:
         """`GET /desk/stories/<slug>`: the composer, the story's updates, and its own fields."""
         story, updates = await self._records(request)
         return await self._page(
-            request, "story", story=story, status=status_of(story), updates=updates, labels=LABELS, now=now()
-        )
+            request, "story", story=story, status=status_of(story), updates=updates, labels=LABELS,
+            record=story.model_dump(mode="json", by_alias=True),
+        )  # fmt: skip
 
     async def updates(self, request: Request) -> Response:
         """`GET /desk/stories/<slug>/updates`: the updates alone, for a page that is open."""

@@ -1,6 +1,7 @@
 """The desk in a real Chromium: an editor writes, a reader's page in another context shows it."""
 
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,11 +13,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from live.model import Role
 from tests.browser.conftest import watch
 from tests.conftest import StartNode, editor_of, make_token
+from tests.fanout.answering import answering
 from tests.node import Node, eventually
 from tests.web.samples import STORY
 
 SLUG = "norwick"
 AXE = Path(__file__).parent.parent.parent / "node_modules" / "axe-core" / "axe.min.js"
+VIOLATIONS = "axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))"
 PAGES = ("/desk", "/desk/stories/new", f"/desk/stories/{SLUG}", "/desk/notices", "/desk/audit", "/desk/tokens")
 
 
@@ -183,8 +186,8 @@ def test_a_stale_save_shows_both_versions_and_overwrites_nothing(desk: Page, edi
     editor.patch(path, json={"body": "Theirs."}).raise_for_status()
     dialog.get_by_label("Text").fill("Mine.")
     dialog.get_by_role("button", name="Save").click()
-    expect(dialog.locator("#theirs")).to_have_text("Theirs.")
-    expect(dialog.locator("#yours")).to_have_text("Mine.")
+    expect(dialog.locator("[data-theirs]")).to_have_text("Theirs.")
+    expect(dialog.locator("[data-yours]")).to_have_text("Mine.")
     assert editor.get(path).json()["body"] == "Theirs."
     dialog.get_by_role("button", name="Save").click()
     eventually(lambda: editor.get(path).json()["body"] == "Mine.")
@@ -199,13 +202,97 @@ def test_who_else_edits_is_told(desk: Page, node: Node, editor: httpx.Client, to
 
 
 def test_a_refused_post_comes_back_with_the_reason(desk: Page, editor: httpx.Client) -> None:
-    desk.get_by_text("Byline, picture, urgency, time").click()
-    desk.get_by_label("Address").fill("javascript:alert(1)")
-    desk.get_by_label("What it shows").fill("A trap")
+    desk.locator("#c-body").focus()
+    desk.keyboard.press("Alt+I")
+    desk.keyboard.type("javascript:alert(1)")
+    desk.keyboard.press("Tab")
+    desk.keyboard.type("A trap")
     post(desk, "With a bad picture.")
     expect(desk.locator("#problem")).to_contain_text("image")
     expect(desk.locator("#c-body")).to_have_value("With a bad picture.")
+    expect(desk.locator("#c-alt")).to_have_value("A trap")
     assert bodies(editor) == []
+
+
+def test_what_is_refused_while_something_else_is_written_waits_for_its_editor(
+    node: Node, desk: Page, context: BrowserContext, editor: httpx.Client
+) -> None:
+    context.set_offline(True)
+    post(desk, "Too late for this one.")
+    write(desk, "The next one")
+    editor.patch(f"/api/stories/{SLUG}", json={"coverageEnd": "2026-01-01T00:00:00Z"}).raise_for_status()
+    context.set_offline(False)
+    refused = desk.locator("#outbox li")
+    expect(refused).to_contain_text("Refused: Too late for this one.", timeout=20_000)
+    expect(desk.locator("#c-body")).to_have_value("The next one")
+    desk.reload()
+    desk.locator("#c-body").fill("")
+    refused.get_by_role("button", name="Back into the composer").click()
+    expect(desk.locator("#c-body")).to_have_value("Too late for this one.")
+    expect(refused).to_have_count(0)
+
+
+def test_a_dialog_that_was_left_has_the_text_when_it_is_opened_again(desk: Page, editor: httpx.Client) -> None:
+    update = editor.post(f"/api/stories/{SLUG}/updates", json={"body": "First."}).raise_for_status().json()
+    opener = desk.locator(f"#u-{update['id']}").get_by_role("button", name="Edit")
+    opener.click()
+    dialog = desk.get_by_role("dialog")
+    dialog.get_by_label("Text").fill("Half of a better")
+    desk.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(opener).to_be_focused()
+    opener.click()
+    expect(dialog.get_by_label("Text")).to_have_value("Half of a better")
+    dialog.get_by_role("button", name="Drop it").click()
+    expect(dialog.get_by_label("Text")).to_have_value("First.")
+
+
+def test_the_story_form_sends_what_was_changed_and_shows_both_versions_of_the_rest(
+    desk: Page, editor: httpx.Client
+) -> None:
+    path = f"/api/stories/{SLUG}"
+    by = [{"name": "Ada Quill", "note": "our woman at sea"}]
+    editor.patch(path, json={"by": by}).raise_for_status()
+    desk.reload()
+    form = desk.get_by_role("form", name="The story")
+    form.get_by_label("Headline").fill("Mine")
+    form.get_by_role("button", name="Save").click()
+    eventually(lambda: editor.get(path).json()["headline"] == "Mine")
+    assert editor.get(path).json()["by"] == by
+    editor.patch(path, json={"headline": "Theirs"}).raise_for_status()
+    form.get_by_label("Headline").fill("Mine again")
+    form.get_by_role("button", name="Save").click()
+    expect(form.locator("[data-theirs]")).to_have_text("Theirs")
+    expect(form.locator("[data-yours]")).to_have_text("Mine again")
+    assert editor.get(path).json()["headline"] == "Theirs"
+    form.get_by_role("button", name="Take theirs").click()
+    expect(form.get_by_label("Headline")).to_have_value("Theirs")
+
+
+def test_one_key_clears_the_notice_from_any_page(desk: Page, editor: httpx.Client) -> None:
+    editor.put("/api/notice", json={"text": "The dam has failed", "urgency": 1}).raise_for_status()
+    desk.keyboard.press("Alt+Shift+C")
+    expect(desk.locator("#said")).to_have_text("The breaking notice is cleared.")
+    assert editor.get("/api/notice").status_code == 404
+
+
+def test_the_list_of_stories_keeps_itself_up_to_date(desk: Page, node: Node, editor: httpx.Client) -> None:
+    desk.goto(f"{node.url}/desk")
+    editor.post("/api/stories", json={**STORY, "slug": "another", "headline": "Another one"}).raise_for_status()
+    expect(desk.get_by_role("link", name="Another one")).to_be_visible()
+
+
+@pytest.mark.usefixtures("plenty_of_files")
+def test_a_receipt_says_how_many_have_it_and_which_share_is_missing(node: Node, desk: Page) -> None:
+    path = f"/stream?topics=breaking,story/{SLUG}"
+    with answering(node.url, path, 1_950), answering(node.url, path, 50) as stopped:
+        stopped.send_signal(signal.SIGSTOP)
+        expect(desk.locator(f'[data-readers="{SLUG}"]')).to_have_text("· 2,000 reading", timeout=15_000)
+        post(desk, "To everybody.")
+        expect(desk.locator("#said")).to_have_text(
+            re.compile(r"Posted: 1,950 of 2,000 open pages in [\d,]+ ms; 50 \(2.5%\) have not answered."),
+            timeout=15_000,
+        )
 
 
 def test_a_reporter_submits_and_cannot_publish(
@@ -254,6 +341,12 @@ def test_axe_finds_nothing(
     for path in PAGES:
         page.goto(node.url + path)
         page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run().then(found => found.violations.map(one => [one.id, one.nodes[0].html]))")
-        assert found == [], path
+        assert page.evaluate(VIOLATIONS) == [], path
+    page.goto(f"{node.url}/desk/stories/{SLUG}")
+    page.evaluate(AXE.read_text())
+    for opener in ("Keys", "Edit", "Delete"):
+        page.get_by_role("button", name=opener, exact=True).first.click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert page.evaluate(VIOLATIONS) == [], opener
+        page.keyboard.press("Escape")
     context.close()

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import resource
 import select
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -183,15 +182,6 @@ def test_a_cut_after_the_overtaking_loses_nothing(node: Node, desk: httpx.Client
     assert routine + [one["update"] for one in came[:-2]] == updates
     assert [one["type"] for one in came[-2:]] == ["retraction", "notice"]
     assert not any(one.get("more") for one in came)
-
-
-@pytest.fixture
-def plenty_of_files() -> Iterator[None]:
-    """As many open files as the system grants."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 class Crowd:

@@ -1,9 +1,8 @@
 """Reader counts and delivery receipts, as an editor sees them: real servers, real readers in other processes."""
 
 import json
-import resource
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
@@ -23,15 +22,6 @@ EVENTS = {"Accept": "text/event-stream"}
 AGAIN = 1.0
 """Seconds between two waves of which a test shall see both."""
 Answer = dict[str, Any]
-
-
-@pytest.fixture
-def plenty_of_files() -> Iterator[None]:
-    """As many open files as the system grants, to the servers and readers that the test starts."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
 /** Buttons and forms that say in their attributes what they ask of the API. */
 import { call } from "./api.js";
 import { fieldsOf, toBody } from "./fields.js";
+import { forget, keep, keptAs, putBack } from "./kept.js";
+import { newKey } from "./outbox.js";
 import { complain, say } from "./say.js";
 
 /** @param {import("./api.js").Answer} answer @param {string} [next] where to go; '' stays and loads anew */
@@ -12,17 +14,18 @@ function finish(answer, next = "") {
 
 /** @param {HTMLFormElement} form @param {HTMLButtonElement | null} button */
 async function submit(form, button) {
-  const { next, version, show, sureFlash } = form.dataset;
+  const { next, show, sureFlash } = form.dataset;
   const method = button?.dataset.method ?? form.dataset.method ?? "POST";
   const path = button?.getAttribute("formaction") ?? form.dataset.path ?? "";
   const body = toBody(fieldsOf(form));
   if (button?.name) body[button.name] = button.value;
   if (sureFlash && body.urgency === 1 && method === "PUT" && !confirm(sureFlash)) return;
-  const answer = await call(method, path, { body, version, key: crypto.randomUUID() });
+  const answer = await call(method, path, { body, key: newKey() });
   if (!answer.ok) {
-    say(answer.status === 412 ? "Somebody saved meanwhile. Copy what you wrote, load the page again, and compare." : answer.detail);
+    say(answer.detail);
     return complain(problemOf(form), answer, form);
   }
+  if (form.dataset.keep) forget(nameOf(form));
   if (!show) return finish(answer, next);
   const place = form.querySelector("[data-shown]");
   if (place?.parentElement) {
@@ -47,7 +50,7 @@ function problemOf(form) {
 async function press(button) {
   const { sure, post, patch, path } = button.dataset;
   const gone = button.dataset.delete;
-  if ((sure || gone) && !confirm(sure ?? "Sure?")) return;
+  if (sure && !confirm(sure)) return;
   if (gone) return finish(await call("DELETE", gone));
   if (post) return finish(await call("POST", post));
   if (patch && path) {
@@ -68,6 +71,11 @@ async function duplicate(slug) {
   finish(await call("POST", "/api/stories", { body }), "/desk/stories/{slug}");
 }
 
+/** Under which what is typed into a form is kept. @param {HTMLFormElement} form */
+function nameOf(form) {
+  return `live-desk:${document.body.dataset.editor}:${form.dataset.keep}`;
+}
+
 export function actions() {
   document.addEventListener("submit", (event) => {
     const form = event.target;
@@ -80,7 +88,8 @@ export function actions() {
     if (button?.dataset.duplicate) duplicate(button.dataset.duplicate);
     else if (button?.type === "button") press(button);
   });
-  document.addEventListener("keydown", (event) => {
-    if (event.altKey && event.shiftKey && event.code === "KeyC") document.getElementById("clear-notice")?.click();
-  });
+  for (const form of /** @type {NodeListOf<HTMLFormElement>} */ (document.querySelectorAll("form[data-keep]"))) {
+    putBack(form, keptAs(nameOf(form))?.fields ?? []);
+    form.addEventListener("input", () => keep(form, nameOf(form)));
+  }
 }

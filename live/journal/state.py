@@ -35,7 +35,7 @@ class State:
         """All updates of a story, newest first."""
         with reaching():
             records = await self._client.hvals(self._keys.of(updates_of(slug)))
-        updates = [Update.model_validate_json(record) for record in records]
+        updates = map(_update, records)
         return sorted(updates, key=lambda update: (update.first_created, update.id), reverse=True)
 
     async def stories(self) -> list[Story]:
@@ -106,3 +106,9 @@ class State:
 def _story(record: str) -> Story:
     """A story from its record; kept, since each update of a story reads it and none changes it."""
     return Story.model_validate_json(record)
+
+
+@lru_cache(maxsize=4096)
+def _update(record: str) -> Update:
+    """An update from its record; kept, since a story's page is rendered of all its updates after each of them."""
+    return Update.model_validate_json(record)

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
@@ -17,6 +18,10 @@ from live.journal.embedded import embedded
 from live.journal.tokens import Tokens
 from live.model import Role
 from tests.node import Node
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("live", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("live")
 
 
 @pytest.fixture

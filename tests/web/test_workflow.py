@@ -14,6 +14,7 @@ from live.model import Role
 from live.web.api.newsroom import _cell
 from tests.conftest import editor_of
 from tests.node import Node, eventually
+from tests.web.desk import new_holder
 from tests.web.samples import NOTICE, STORY, UPDATE, new_slug
 
 SECRET = "The minister resigns at noon."
@@ -297,18 +298,24 @@ def test_the_trail_has_who_did_what_to_which_version(admin: httpx.Client, editor
     assert "Silently" not in json.dumps(mine), "the trail names fields and keeps no text"
 
 
-def test_the_trail_can_be_taken_away(admin: httpx.Client, slug: str) -> None:
-    for _ in range(3):
-        made(admin, f"/api/stories/{slug}/updates", UPDATE)
+def test_the_trail_can_be_taken_away(server: Node, valkey: str, admin: httpx.Client, slug: str) -> None:
+    holder = new_holder(valkey, server.site)
+    with editor_of(server, holder.token) as editor:
+        for _ in range(4):
+            made(editor, f"/api/stories/{slug}/updates", UPDATE)
     lines = [json.loads(line) for line in admin.get("/api/audit.jsonl").text.splitlines()]
     rows = list(csv.DictReader(io.StringIO(admin.get("/api/audit.csv").text)))
-    assert len(lines) == len(rows) >= 4
-    assert [line["id"] for line in lines] == [row["id"] for row in rows]
-    newest = admin.get("/api/audit?limit=2").json()["records"]
-    assert [record["id"] for record in newest] == [line["id"] for line in lines[:-3:-1]]
-    older = admin.get("/api/audit", params={"limit": "1", "before": newest[-1]["id"]}).json()["records"]
-    assert older[0]["id"] == lines[-3]["id"]
-    assert admin.get("/api/audit?who=nobody").json()["records"] == []
+    mine = [line["id"] for line in lines if line["who"] == holder.name]
+    assert len(mine) == 4
+    assert [row["id"] for row in rows if row["who"] == holder.name] == mine
+
+    def listed(**query: str) -> list[str]:
+        records = admin.get("/api/audit", params={"who": holder.name, **query}).json()["records"]
+        return [record["id"] for record in records]
+
+    assert listed(limit="2") == mine[:1:-1]
+    assert listed(limit="1", before=mine[2]) == [mine[1]]
+    assert admin.get("/api/audit?who=nobody%20at%20all").json()["records"] == []
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@cmd", "\tx"])

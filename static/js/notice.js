@@ -6,6 +6,8 @@ import { remember, remembered } from "./storage.js";
 /** @typedef {import("./announcer.js").Announcer} Announcer */
 
 const FLASH = "1";
+/** Pixels between the banner and what is scrolled to. */
+const ROOM = 16;
 
 export class NoticeBar {
   #place = document.getElementById("notice");
@@ -13,6 +15,10 @@ export class NoticeBar {
   #announcer;
   #onnew;
   /** The version of the last notice that there was. */ #known = "";
+  /** Whatever is scrolled to comes to stand below the banner. */
+  #room = new ResizeObserver(([entry]) => {
+    document.documentElement.style.scrollPaddingTop = `${Math.ceil(entry?.contentRect.height ?? 0) + ROOM}px`;
+  });
 
   /**
    * @param {() => number} now the server's time
@@ -25,6 +31,7 @@ export class NoticeBar {
     this.#onnew = onnew;
     const notice = this.#shown;
     if (notice) this.#adopt(notice);
+    if (this.#place) this.#room.observe(this.#place);
   }
 
   get #shown() {

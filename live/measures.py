@@ -1,5 +1,6 @@
 """The numbers of one process as `/metrics` has them: where each is kept."""
 
+import asyncio
 import logging
 import math
 import time
@@ -51,6 +52,7 @@ def sources_of(node: "Node", complaints: Complaints) -> Sources:
         return {
             "readers": {"ws": readership.ws, "sse": readership.sse},
             "connections": {"": len(connections.requests)},
+            "tasks": {"": len(asyncio.all_tasks())},
             "queue_bytes": {"": sum(waiting)},
             "behind_readers": {"": len(waiting)},
             "journal_silence_seconds": {"": silence if math.isfinite(silence) else 0.0},

@@ -61,6 +61,7 @@ COUNTERS = {
 GAUGES = {
     "readers": ("wire", "Readers who are connected."),
     "connections": ("", "Connections that are not readers'."),
+    "tasks": ("", "Tasks of the event loop."),
     "queue_bytes": ("", "What waits for readers who are behind."),
     "behind_readers": ("", "Readers who are behind."),
     "journal_silence_seconds": ("", "How long ago it was known that nothing is missing."),

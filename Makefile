@@ -3,13 +3,14 @@
 # make check  types, style, JavaScript
 # make audit  known weaknesses of the packages it rests on
 # make bench  fan-out measured on this machine
+# make soak   half an hour under load: what the server holds must not grow
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 REACH := import httpx; httpx.head("https://pypi.org/simple/pip/", timeout=3).raise_for_status()
 
-.PHONY: run test check audit bench format clean
+.PHONY: run test check audit bench soak format clean
 
 run: $(VENV)/runtime
 	@$(BIN)/live serve --demo $(ARGS)
@@ -32,6 +33,9 @@ audit: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python -m tests.bench.compare $(ARGS)
+
+soak: $(VENV)/dev
+	$(BIN)/python -m tests.faults.soak $(ARGS)
 
 format: $(VENV)/dev
 	$(BIN)/ruff check --fix .

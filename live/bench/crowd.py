@@ -133,11 +133,15 @@ class Crowd:
         except OSError:
             data = b""
         if not data:
-            self._poll.unregister(fd)
-            self._sockets.pop(fd).close()
+            self._leave(fd)
             self.closed += 1
             return
         self._count(fd, data, arrived)
+
+    def _leave(self, fd: int) -> None:
+        self._poll.unregister(fd)
+        self._tails.pop(fd, None)  # the next reader may get the same descriptor
+        self._sockets.pop(fd).close()
 
     def _count(self, fd: int, data: bytes, arrived: Callable[[int], None] | None = None) -> None:
         if fd in self._tails:

@@ -64,6 +64,7 @@ export class Page {
     this.#arrivals.type = "button";
     this.#arrivals.addEventListener("click", () => this.#showHeld());
     document.addEventListener("scroll", () => this.#releaseInView(), { passive: true });
+    document.addEventListener("animationend", ({ target }) => target instanceof Element && target.classList.remove("fresh"));
     number();
   }
 
@@ -144,8 +145,15 @@ export class Page {
       this.#unread.count(put.key);
     }
     // What comes later must not overtake what waits.
-    if (!this.#mayTake(put.list) || this.#held.isWaitingFor(put.list)) return this.#held.hold(put);
+    if (!this.#mayTake(put.list) || this.#held.isWaitingFor(put.list)) return this.#wait(put);
     keepingPlace(() => this.#insert(put, document.hidden));
+  }
+
+  /** A story that is on the page already changes where it is; only its move up waits. @param {Put} put */
+  #wait(put) {
+    const old = document.getElementById(put.key);
+    if (old && put.list === "stream") this.#change(old, put);
+    this.#held.hold(put);
   }
 
   /** Whether news for a list can be shown now. @param {List} list */
@@ -300,6 +308,5 @@ function element(html) {
 function marked(put) {
   const article = element(put.html);
   article.classList.toggle("fresh", put.fresh);
-  article.addEventListener("animationend", () => article.classList.remove("fresh"), { once: true });
   return article;
 }

@@ -20,6 +20,9 @@ const { cursor = "", topics = "", stream = "" } = document.body.dataset;
 const SECOND = 1_000;
 const UPDATE = /^#u-([0-9a-z]{16})$/;
 
+/** Sounds and desktop notifications are for the few who want them: the others do not load them. */
+const alerts = () => import("./alerts.js");
+
 const clock = new Clock();
 const now = () => clock.now();
 correctByNavigation(clock, performance);
@@ -130,9 +133,6 @@ async function fetchPage() {
     return null;
   }
 }
-
-/** Sounds and desktop notifications are for the few who want them: the others do not load them. */
-const alerts = () => import("./alerts.js");
 
 /** @param {HTMLElement} notice */
 function alert(notice) {

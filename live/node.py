@@ -35,6 +35,8 @@ from live.web.sign_in import SignIn
 from live.web.stream import Stream
 
 TICK_SHARES = 10
+TIDYING_SECONDS = 4.0
+"""How much of its time a stopping process keeps for what follows when its readers are gone."""
 FILES_OF_ITS_OWN = 2 * 100 + 56
 """Files that a process opens beside those of its readers: connections beyond the limit, Redis, the listener."""
 
@@ -121,7 +123,9 @@ class Node:
         """Once the server is to stop: ends the desks' events, and sends the readers away."""
         await self.connections.stopping.wait()
         self.desk_events.close()
-        await drain(self.hub, self.settings.drain_rate, self.settings.drain_seconds)
+        seconds = self.settings.drain_seconds
+        seconds -= min(TIDYING_SECONDS, seconds / 5)
+        await drain(self.hub, self.settings.drain_rate / self.settings.workers, seconds)
 
     async def tell(self) -> None:
         """Tells the other processes how many readers this one has, and what became of entries at them, for ever."""

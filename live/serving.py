@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, NoReturn
 import httpx
 import typer
 import uvicorn
-from uvicorn.supervisors import Multiprocess
 
 from live import demo
 from live.errors import ServerUnusable
@@ -25,6 +24,7 @@ from live.journal.connection import connect, require_usable, waits_for_disk
 from live.journal.embedded import embedded
 from live.journal.sessions import sign_in_links
 from live.journal.tokens import Tokens
+from live.leaving import Server, Workers
 from live.settings import Settings
 from live.web.metrics import DIRECTORY
 
@@ -68,16 +68,16 @@ def serve(settings: Settings) -> None:
             forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=2,
         )  # fmt: skip
         try:
-            _run(config, listener)
+            _run(config, listener, settings.drain_seconds)
         except KeyboardInterrupt:
             sys.exit(130)
 
 
-def _run(config: uvicorn.Config, listener: socket.socket) -> None:
+def _run(config: uvicorn.Config, listener: socket.socket, seconds: float) -> None:
     if config.workers > 1:
-        Multiprocess(config, sockets=[listener]).run()
+        Workers(config, [listener], seconds).run()
         return
-    server = uvicorn.Server(config)
+    server = Server(config, seconds)
     server.run(sockets=[listener])
     if not server.started:
         sys.exit(1)

@@ -73,10 +73,13 @@ class Settings(BaseSettings):
         "127.0.0.1", description="Proxies whose X-Forwarded-* headers count, separated by commas; * trusts all."
     )
     drain_seconds: float = Field(
-        20.0, ge=0, le=600, description="Seconds within which a stopping process has sent its readers away."
+        20.0,
+        ge=0,
+        le=600,
+        description="Seconds within which a stopping server has sent its readers away and is gone; at least 5.",
     )
     drain_rate: float = Field(
-        2_000, gt=0, description="Readers a second that a stopping process sends away, if they are through in time."
+        2_000, gt=0, description="Readers a second that a stopping server sends away, if they are through in time."
     )
     metrics_allowed: str = Field(
         "127.0.0.1,::1", description="Addresses and networks that may read /metrics without an admin's token."

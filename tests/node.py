@@ -39,6 +39,8 @@ def eventually(condition: Callable[[], T], seconds: float = 10.0) -> T:
 class Node:
     """Started on construction; ready when it returns. `settings` become LIVE_* variables."""
 
+    module = "live"
+
     def __init__(self, settings: Mapping[str, Any], *flags: str) -> None:
         self.settings = dict(settings)
         self.flags = flags
@@ -55,7 +57,7 @@ class Node:
         fields = {"port": 0, **self.settings}
         environment |= {f"LIVE_{name.upper()}": str(value) for name, value in fields.items() if value is not None}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "live", "serve", *self.flags],
+            [sys.executable, "-m", self.module, "serve", *self.flags],
             env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self.output = ""

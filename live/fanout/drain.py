@@ -13,10 +13,12 @@ from live.fanout.websocket import CloseCode
 
 WAVE_SECONDS = 0.1
 STEP_MILLIS = 10
+SHARE = 0.9
+"""Of the rate: what the network delays comes together with what follows, and should not be more than the rate."""
 
 
 async def drain(hub: Hub, rate: float, seconds: float) -> None:
-    """Has every reader connect again: `rate` a second, more if else they would not be through in so many seconds.
+    """Has every reader connect again: at most `rate` a second, unless they would not be through in so many seconds.
 
     Each has the stream until its turn, is told `reconnect`, and is closed. Returns as soon as nobody is there.
     """
@@ -27,7 +29,7 @@ async def drain(hub: Hub, rate: float, seconds: float) -> None:
         left = end - loop.time()
         if left <= 0:
             break
-        debt += WAVE_SECONDS * max(rate, hub.readers / left)
+        debt += WAVE_SECONDS * max(SHARE * rate, hub.readers / left)
         for reader in list(islice(hub.everybody(), int(debt))):
             send_away(reader)
         debt -= int(debt)

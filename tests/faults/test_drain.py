@@ -1,22 +1,32 @@
 """A process that is to stop sends its readers away bit by bit, finishes its requests, and is gone in time."""
 
+import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.conftest import StartNode, editor_of
+from tests.faults.deploy import deploy
 from tests.faults.readers import TRANSPORTS, Faithful, Reader
+from tests.journal.samples import Server
 from tests.node import Node, eventually
 from tests.web.samples import create, post
 
 Pair = tuple[Node, Node]
 RATE = 12.0
 READERS = 20
+
+
+class Hanging(Node):
+    """A server with a background task that never ends."""
+
+    module = "tests.faults.hanging"
 
 
 class Balanced(Node):
@@ -80,6 +90,19 @@ def test_a_rolling_deploy_strands_nobody_and_loses_nothing(on_redis: Callable[..
             assert len(moments) >= READERS
             assert busiest_second(moments) <= RATE * 1.2 + 1 < READERS
             assert moments[-1] - moments[0] >= READERS / RATE - 1
+
+
+def test_a_rolling_deploy_under_a_crowd(on_redis: Callable[..., Node], token: str) -> None:
+    readers, rate = 600, 200
+    pair = on_redis(drain_rate=rate), on_redis(drain_rate=rate)
+    with editor_of(pair[0], token) as one, editor_of(pair[1], token) as other:
+        outcome = deploy(pair, (one, other), readers)
+    assert outcome.updates > 5
+    assert (outcome.faults, outcome.stranded, outcome.cut, outcome.resets) == (0, 0, 0, 0)
+    assert outcome.refused == {}
+    assert outcome.sent_away >= readers
+    assert outcome.back <= rate * 1.1
+    assert outcome.away < 2
 
 
 def test_readers_have_the_stream_until_their_turn_while_nobody_new_comes_in(
@@ -148,3 +171,49 @@ def test_a_request_under_way_is_answered(start_node: StartNode) -> None:
         slow.sendall(b"}")
         assert slow.recv(4096).startswith(b"HTTP/1.1 401 ")
         stopping.join(20)
+
+
+def test_workers_give_their_address_up_at_once(start_node: StartNode) -> None:
+    node = start_node(workers=2, drain_rate=1, drain_seconds=8)
+    with ExitStack() as stack:
+        for _ in range(8):
+            stack.enter_context(Reader(node, topics="front")).hello()
+        stopping = threading.Thread(target=node.stop)
+        began = time.monotonic()
+        stopping.start()
+        eventually(lambda: not Balanced(node).takes(node), 3)
+        assert stopping.is_alive()
+        stopping.join(20)
+        assert 4 < time.monotonic() - began < 9
+        assert node.process.returncode == 0
+
+
+@pytest.mark.parametrize(("workers", "blocks"), [(1, False), (1, True), (2, True)])
+def test_a_task_that_hangs_does_not_keep_the_server_from_ending(
+    valkey: str, site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, blocks: bool
+) -> None:
+    if blocks:
+        monkeypatch.setenv("BLOCKS", "yes")
+    node = Hanging({"redis_url": valkey, "site": site, "data_dir": tmp_path, "workers": workers, "drain_seconds": 3})
+    with Reader(node, topics="front") as reader:
+        reader.hello()
+        began = time.monotonic()
+        node.stop()
+        assert time.monotonic() - began < 8
+        assert reader.next()["type"] == "reconnect"
+    assert "by force" in node.output
+
+
+def test_a_server_ends_though_redis_hangs(redis: Server, on_redis: Callable[..., Node]) -> None:
+    node = on_redis(drain_seconds=4)
+    with Reader(node, topics="front") as reader:
+        reader.hello()
+        redis.process.send_signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            node.stop()
+            assert time.monotonic() - began < 6
+            assert reader.next()["type"] == "reconnect"
+        finally:
+            redis.process.send_signal(signal.SIGCONT)
+    assert node.process.returncode == 0

@@ -53,7 +53,7 @@ class Node:
         self.hub = Hub(self.journal.since, model.now, settings.ring, settings.receipt_seconds)
         self.connections = Connections(limits_of(settings), exempt=Networks(settings.trusted_proxies, least="*"))
         self.layout = Layout(Site(settings.site_name, settings.language, settings.public_url or ""))
-        self.cache = Cache()
+        self.cache = Cache(settings.cache_bytes)
         self.pages = Pages(self.journal, self.state, self.layout, self.cache)
         self.feeds = Feeds(Catalogue(client, keys), self.state, self.layout, self.cache)
         self.embed = Embed(self.journal, self.state, self.layout, self.cache, settings.allowed_origins)
@@ -138,6 +138,7 @@ def limits_of(settings: Settings) -> Limits:
     possible = max(1, files - FILES_OF_ITS_OWN) if files != resource.RLIM_INFINITY else settings.max_connections
     return Limits(
         connections=min(settings.max_connections or possible, possible),
+        requests_per_address=settings.max_connections_per_address,
         streams_per_address=settings.max_streams_per_address, streams_per_second=settings.streams_per_second,
         header_seconds=settings.header_seconds, body_seconds=settings.body_seconds,
         header_bytes=settings.max_header_bytes, url_bytes=settings.max_url_bytes,

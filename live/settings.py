@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     max_connections: int = Field(
         100_000, ge=0, description="Connections of one process, as far as it may open files; 0 for any number."
     )
+    max_connections_per_address: int = Field(
+        2_000,
+        ge=0,
+        description="Connections of a process to one address, but for streams and trusted proxies; 0 for any number.",
+    )
     max_streams_per_address: int = Field(
         2_000, ge=0, description="Streams of one process to one address, trusted proxies excepted; 0 for any number."
     )
@@ -63,6 +68,9 @@ class Settings(BaseSettings):
     )
     api_requests_per_minute: int = Field(
         6_000, ge=0, description="API requests of one token or person a minute, in one process; 0 for any number."
+    )
+    cache_bytes: int = Field(
+        134_217_728, ge=1_048_576, description="What each process keeps of pages, feeds and polls, in bytes."
     )
     max_topics: int = Field(20, ge=1, description="Topics that one reader may follow.")
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = Field(

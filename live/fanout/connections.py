@@ -24,10 +24,11 @@ Refusal = Literal["connections", "address", "rate", "header", "url", "slow", "ma
 
 
 class Limits(NamedTuple):
-    """What connections may take, where 0 means any number: in all, streams from one address, new streams a second;
-    seconds for a request's head and for its body, bytes of its head and of its URL."""
+    """What connections may take, where 0 means any number: in all, from one address for requests and for streams, new
+    streams a second; seconds for a request's head and for its body, bytes of its head and of its URL."""
 
     connections: int = 0
+    requests_per_address: int = 0
     streams_per_address: int = 0
     streams_per_second: float = 0
     header_seconds: float = 10.0
@@ -108,6 +109,7 @@ class Connections:
         self._exempt = exempt
         self._anywhere = Place(self, "")
         self._places: dict[str, Place] = {}
+        self._guests = Counter[str]()
         rate = limits.streams_per_second
         self._bucket = TokenBucket(rate, rate * BURST_SECONDS, time.monotonic()) if rate else None
 
@@ -115,6 +117,25 @@ class Connections:
         """How many connections there are beyond the limit, or how many there could be more, as a negative number."""
         limit = self.limits.connections
         return self.readers + len(self.requests) - limit if limit else -RESERVE
+
+    def arrived(self, address: str) -> str:
+        """Counts a connection from an address in, before its first request; returns the name to count it out by."""
+        if not self.limits.requests_per_address or address in self._exempt:
+            return ""
+        household = household_of(address)
+        self._guests[household] += 1
+        return household
+
+    def too_many_from(self, household: str) -> int:
+        """How many connections there are from one address beyond the limit."""
+        return self._guests[household] - self.limits.requests_per_address if household else 0
+
+    def gone(self, household: str) -> None:
+        """Counts a connection out: it ended, or serves no requests any more."""
+        if self._guests[household] > 1:
+            self._guests[household] -= 1
+        else:
+            del self._guests[household]
 
     def admit(self, address: str, wire: str) -> Place:
         """Counts a reader in; its `Place` is to be left once.

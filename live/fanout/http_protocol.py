@@ -22,7 +22,7 @@ TURNED_AWAY_SECONDS = 1.0
 def refusal(status: int, title: str, detail: str) -> bytes:
     """An answer before, or in spite of, the application (RFC 9457), after which the connection is closed."""
     body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail}).encode()
-    retry = b"Retry-After: 5\r\n" if status == 503 else b""
+    retry = b"Retry-After: 5\r\n" if status in (429, 503) else b""
     return b"%bContent-Type: application/problem+json\r\nContent-Length: %d\r\n%bConnection: close\r\n\r\n%b" % (
         STATUS_LINE[status], len(body), retry, body,
     )  # fmt: skip
@@ -30,6 +30,7 @@ def refusal(status: int, title: str, detail: str) -> bytes:
 
 WORDS: dict[Refusal, tuple[int, str, str]] = {
     "connections": (503, "Temporarily unavailable", "This server has as many connections as it can take just now."),
+    "address": (429, "Too many requests", "Too many connections are open from your network's address."),
     "header": (431, "Request header fields too large", "The head of a request must be smaller."),
     "url": (414, "URI too long", "This address is longer than any of ours."),
     "slow": (408, "Request timeout", "The request took too long to arrive."),
@@ -53,25 +54,34 @@ class HTTPProtocol(HttpToolsProtocol, Lender):
         self._arrived = 0  # bytes of the request, and of what came in one piece with its end
         self._piece = 0
         self._refusal: Refusal = "malformed"
-        self._turned_away = False
+        self._turned_away: Refusal | None = None
         self._timer: asyncio.TimerHandle | None = None
         connections.requests = self.connections
-        seconds = self._limits.header_seconds
-        if (crowd := connections.crowd()) > RESERVE:
-            if crowd > 2 * RESERVE:
-                connections.refused["connections"] += 1
+        self._household = connections.arrived(self.client[0] if self.client else "")
+        crowd, neighbours = connections.crowd() - RESERVE, connections.too_many_from(self._household)
+        if crowd > 0 or neighbours > 0:
+            self._turned_away = "connections" if crowd > 0 else "address"
+            if max(crowd, neighbours) > RESERVE:
+                connections.refused[self._turned_away] += 1
                 transport.abort()
                 return
-            self._turned_away, seconds = True, TURNED_AWAY_SECONDS
+        seconds = TURNED_AWAY_SECONDS if self._turned_away else self._limits.header_seconds
         self._timer = self.loop.call_later(seconds, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_timer()
+        self._depart()
         super().connection_lost(exc)
+
+    def _depart(self) -> None:
+        """The connection serves no requests any more."""
+        self._stop_timer()
+        if self._household:
+            self._all.gone(self._household)
+            self._household = ""
 
     def data_received(self, data: bytes) -> None:
         if self._turned_away:
-            self._refuse("connections")
+            self._refuse(self._turned_away)
             return
         self._piece = len(data)
         self._arrived += self._piece
@@ -155,7 +165,7 @@ class HTTPProtocol(HttpToolsProtocol, Lender):
 
     def handle_websocket_upgrade(self) -> None:
         self.connections.discard(self)
-        self._stop_timer()
+        self._depart()
         self._arrived = 0
         WebSocketProtocol(self.config, self.server_state, self.app_state).upgrade(self)
 
@@ -167,7 +177,7 @@ class HTTPProtocol(HttpToolsProtocol, Lender):
         """Without a length or chunks: the body ends with the connection (RFC 9112, 6.3), which suits any client."""
         self._serving.response_started = self._serving.response_complete = True
         self.connections.discard(self)
-        self._stop_timer()
+        self._depart()
         if self.transport.is_closing():
             reader.connection_lost(None)
             return

@@ -109,11 +109,12 @@ def takes_gzip(accept_encoding: str) -> bool:
 class Kept:
     """A page's place in the cache: what was rendered last, and whether it is still true."""
 
-    __slots__ = ("lock", "not_before", "page", "stale")
+    __slots__ = ("lock", "not_before", "page", "size", "stale")
 
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.page: Rendered | None = None
+        self.size = 0
         self.stale = True
         self.not_before = 0.0
 
@@ -122,8 +123,11 @@ class Cache:
     """Answers by address. One is made at a time per address; while it runs, or while the journal is away, others get
     the one before: its cursor is as old as its content, so the stream brings what is missing."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: int) -> None:
+        """It holds at most `limit` bytes, and a little for each address."""
         self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._limit = limit
+        self._held = 0
 
     async def get(self, path: str, make: Callable[[], Awaitable[Rendered]]) -> Rendered:
         """The page at a path, rendered by `make` if it is not kept or no longer true.
@@ -152,13 +156,25 @@ class Cache:
             kept.stale = True
             kept.not_before = time.monotonic() + RETRY_SECONDS
             if kept.page is None:
-                self._kept.pop(path, None)
+                self._forget(path)
                 raise
         except Problem:
-            self._kept.pop(path, None)
+            self._forget(path)
             raise
-        while len(self._kept) > KEPT_PAGES:
-            self._kept.popitem(last=False)
+        if self._kept.get(path) is kept:  # else it was dropped meanwhile
+            self._weigh(kept)
+        while len(self._kept) > KEPT_PAGES or (self._held > self._limit and len(self._kept) > 1):
+            self._forget(next(iter(self._kept)))
+
+    def _weigh(self, kept: Kept) -> None:
+        assert kept.page is not None
+        size = len(kept.page.plain.body) + len(kept.page.zipped.body)
+        self._held += size - kept.size
+        kept.size = size
+
+    def _forget(self, path: str) -> None:
+        if kept := self._kept.pop(path, None):
+            self._held -= kept.size
 
     def invalidate(self, topics: frozenset[str]) -> None:
         """Marks the pages of these topics as no longer true."""
@@ -169,7 +185,7 @@ class Cache:
     def drop(self, topics: frozenset[str]) -> None:
         """Forgets the pages of these topics at once: something on them must not be shown again."""
         for path in [path for path, kept in self._kept.items() if kept.page and kept.page.topics & topics]:
-            del self._kept[path]
+            self._forget(path)
         self.invalidate(topics)
 
     def clear(self) -> None:

@@ -33,7 +33,7 @@ class Wish(NamedTuple):
     form: Form
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def parse_wish(query: bytes, last_event_id: str, max_topics: int) -> Wish:
     """Reads `topics`, `after` and `as`; a browser's Last-Event-ID goes before `after`, since it is newer.
 
@@ -43,9 +43,7 @@ def parse_wish(query: bytes, last_event_id: str, max_topics: int) -> Wish:
         UnknownTopic, MalformedCursor, BadQuery: the value is not one of those allowed.
     """
     parameters = QueryParams(query)
-    topics = parse_topics(parameters.get("topics", "front,breaking"))
-    if not 1 <= len(topics) <= max_topics:
-        raise BadQuery(f"Follow between 1 and {max_topics} topics in one stream; these are {len(topics)}.")
+    topics = parse_topics(parameters.get("topics", "front,breaking"), max_topics)
     form = parameters.get("as", "html")
     if form not in get_args(Form):
         raise BadQuery(f"'as' is 'html' or 'json', not '{form[:20]}'.")
@@ -53,14 +51,17 @@ def parse_wish(query: bytes, last_event_id: str, max_topics: int) -> Wish:
     return Wish(topics, Cursor.parse(position) if position else None, cast(Form, form))
 
 
-@lru_cache(maxsize=4096)
-def parse_topics(text: str) -> frozenset[str]:
-    """The topics of a comma-separated list; readers of one page share one set. Raises UnknownTopic."""
+@lru_cache(maxsize=1024)
+def parse_topics(text: str, most: int) -> frozenset[str]:
+    """The topics of a comma-separated list; readers of one page share one set. Raises UnknownTopic or BadQuery."""
     topics = [topic for topic in text.split(",") if topic]
     for topic in topics:
         if len(topic) > LONGEST_TOPIC or not TOPIC.fullmatch(topic):
             raise UnknownTopic(f"'{topic[:LONGEST_TOPIC]}' is not a topic. {UnknownTopic.__doc__}")
-    return frozenset(topics)
+    distinct = frozenset(topics)
+    if not 1 <= len(distinct) <= most:
+        raise BadQuery(f"Follow between 1 and {most} topics in one stream; these are {len(distinct)}.")
+    return distinct
 
 
 class Stream:

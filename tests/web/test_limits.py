@@ -16,10 +16,12 @@ from websockets.sync.client import ClientConnection, connect
 
 from live.fanout import Connections, Limits, TokenBucket
 from live.fanout.connections import household_of
+from live.model import Role
 from live.web.networks import Networks
 from tests.conftest import StartNode, editor_of, make_token
 from tests.faults.readers import Reader
 from tests.node import Node, eventually
+from tests.web.samples import create, post
 
 GET = b"GET /livez HTTP/1.1\r\nHost: live\r\n"
 POST = b"POST /api/stories HTTP/1.1\r\nHost: live\r\nContent-Type: application/json\r\n"
@@ -83,6 +85,33 @@ def test_one_address_has_so_many_streams(start_node: StartNode) -> None:
         readers[0].close()
         eventually(lambda: joined(node, stack, "127.0.0.2") if may_join(node, "127.0.0.2") else None)
         assert refused(node, "127.0.0.2").status_code == 429
+
+
+def test_one_address_has_so_many_connections(start_node: StartNode) -> None:
+    node = start_node(max_connections_per_address=5)
+    with ExitStack() as stack:
+
+        def dial(source: str) -> socket.socket:
+            address = ("127.0.0.1", node.settings["port"])
+            return stack.enter_context(socket.create_connection(address, 10, (source, 0)))
+
+        def told(connection: socket.socket) -> bytes:
+            connection.sendall(GET + b"\r\n")
+            return connection.recv(4096)
+
+        readers = [joined(node, stack, "127.0.0.2") for _ in range(8)]  # who reads is no longer a guest
+        held = [dial("127.0.0.2") for _ in range(5)]
+        over = dial("127.0.0.2")
+        over.sendall(GET + b"\r\n")
+        answer = to_the_end(over)
+        status, problem = problem_of(answer)
+        assert status == 429 and "address" in problem["detail"]
+        assert b"retry-after:" in answer.lower()
+        assert told(dial("127.0.0.3")).startswith(b"HTTP/1.1 200")
+        assert told(dial("127.0.0.1")).startswith(b"HTTP/1.1 200"), "a proxy is no address"
+        held.pop().close()
+        eventually(lambda: told(dial("127.0.0.2")).startswith(b"HTTP/1.1 200"))
+        readers[0].ping().wait(5)
 
 
 def may_join(node: Node, source: str) -> bool:
@@ -303,6 +332,83 @@ def test_a_flood_of_headers_takes_no_memory(server: Node) -> None:
             except ConnectionError:
                 pass
         assert resident(server) - before < 16_000  # 80 MB were offered
+
+
+def grown(node: Node, before: int) -> int:
+    """How many KiB it holds more than before."""
+    return resident(node) - before
+
+
+def test_slow_heads_and_bodies_take_no_memory_and_nobody_else_waits(start_node: StartNode, valkey: str) -> None:
+    node = start_node(header_seconds=2, body_seconds=2, max_connections_per_address=0)
+    token = make_token(valkey, node.site, "editor").encode()
+    assert httpx.get(f"{node.url}/").status_code == 200
+    before = resident(node)
+    with ExitStack() as stack:
+        slow = []
+        for number in range(600):
+            connection = stack.enter_context(dialled(node))
+            head = POST + b"Authorization: Bearer %b\r\nContent-Length: 200000\r\n" % token
+            connection.sendall(head + (b"\r\n{" if number % 2 else b"X-Slow: a"))
+            slow.append(connection)
+        began = time.monotonic()
+        assert httpx.get(f"{node.url}/livez").status_code == 200
+        assert time.monotonic() - began < 1
+        assert grown(node, before) < 40_000  # of which a connection has a few
+        for connection in slow:
+            assert problem_of(to_the_end(connection))[0] == 408
+        assert "Traceback" not in node.output
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 20000000", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("path", ["/api/stories", "/desk/sign-in", "/livez"])
+def test_a_body_that_is_too_large_takes_no_memory(
+    server: Node, tokens: dict[Role, str], path: str, length: bytes
+) -> None:
+    head = b"POST %b HTTP/1.1\r\nHost: live\r\nContent-Type: %b\r\nAuthorization: Bearer %b\r\n%b\r\n\r\n" % (
+        path.encode(),
+        b"application/x-www-form-urlencoded" if path.startswith("/desk") else b"application/json",
+        tokens["editor"].encode(),
+        length,
+    )
+    piece = b"a" * 0x8000
+    if length.startswith(b"Transfer"):
+        piece = b"8000\r\n" + piece + b"\r\n"
+    before = resident(server)
+    with ExitStack() as stack:
+        uploads = [stack.enter_context(dialled(server)) for _ in range(8)]
+        for upload in uploads:
+            upload.settimeout(2)
+            try:
+                upload.sendall(head)
+                for _ in range(300):  # 10 MB each
+                    upload.sendall(piece)
+            except OSError:
+                pass  # it does not take more, or ended the connection
+            try:
+                assert upload.recv(4096).split()[1] in (b"413", b"405", b"200")
+            except ConnectionResetError:
+                pass
+        assert grown(server, before) < 16_000  # 80 MB were offered
+    assert "Traceback" not in server.output
+
+
+def test_what_is_kept_for_readers_stays_small_whatever_they_ask_for(start_node: StartNode, valkey: str) -> None:
+    node = start_node(cache_bytes=2_000_000)
+    with editor_of(node, make_token(valkey, node.site, "editor")) as editor:
+        slug = str(create(editor)["slug"])
+        for _ in range(30):
+            post(editor, slug, body="A long text. " * 1_000)
+        editor.get(f"/poll.json?topics=story/{slug}")
+        before = resident(node)
+        for number in range(150):  # 400 KB each
+            answer = editor.get(f"/poll.json?topics=story/{slug},section/s{number}", headers={"Accept-Encoding": ""})
+            assert len(answer.content) > 300_000
+        for number in range(700):
+            assert editor.get(f"/poll.json?topics=front&n={number}{'a' * 7_000}").status_code == 200
+            many = ",".join(f"section/{number}-{place}" for place in range(400))
+            assert editor.get(f"/poll.json?topics={many}").status_code == 400
+        assert grown(node, before) < 25_000  # 60 MB of answers, 10 MB of questions
 
 
 @pytest.mark.parametrize(

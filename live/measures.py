@@ -14,6 +14,7 @@ from live.web.metrics import Sources
 if TYPE_CHECKING:
     from live.node import Node
 
+KINDS = ("front", "breaking", "section", "story")
 LEVELS = {logging.WARNING: "warning", logging.ERROR: "error", logging.CRITICAL: "critical"}
 
 
@@ -46,11 +47,12 @@ def sources_of(node: "Node", complaints: Complaints) -> Sources:
         }
 
     def gauges() -> Mapping[str, Mapping[str, float]]:
-        readership = node.hub.readership()
+        readership, followers = node.hub.readership(), node.hub.followers()
         waiting = [size for reader in node.hub.behind() if (size := reader.waiting)]
         silence = time.monotonic() - journal.abreast_at
         return {
             "readers": {"ws": readership.ws, "sse": readership.sse},
+            "followers": {f"{wire} {kind}": followers[wire, kind] for wire in ("ws", "sse") for kind in KINDS},
             "connections": {"": len(connections.requests)},
             "tasks": {"": len(asyncio.all_tasks())},
             "queue_bytes": {"": sum(waiting)},

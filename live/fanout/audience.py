@@ -62,6 +62,15 @@ class Audience:
         return here
 
 
+def followers(audiences: Iterable[Audience]) -> Counter[tuple[str, str]]:
+    """The readers of some audiences, counted by the wire and by kind of topic: one of two kinds counts for both."""
+    found = Counter[tuple[str, str]]()
+    for audience in audiences:
+        for kind in {topic.partition("/")[0] for topic in audience.topics}:
+            found["sse" if audience.variant.wire == "sse" else "ws", kind] += len(audience)
+    return found
+
+
 def readership(audiences: Iterable[Audience]) -> Readership:
     """The readers of some audiences, counted by the wire and by story."""
     events, total, stories = 0, 0, Counter[str]()

@@ -4,13 +4,14 @@ Everything here runs on one event loop; what must be atomic has no `await` in it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain, compress
 
 from live.errors import CursorLost, Unavailable
 from live.fanout import frames as wire
-from live.fanout.audience import Audience, readership
+from live.fanout.audience import Audience, followers, readership
 from live.fanout.frames import Form, Frames, Message, Variant
 from live.fanout.pump import Pump
 from live.fanout.reader import Reader
@@ -44,13 +45,8 @@ class Hub:
         self.tally = Tally()
         self._audiences: dict[tuple[frozenset[str], Variant], Audience] = {}
         self._by_topic: dict[str, set[Audience]] = {}
-        self._pump = Pump(
-            self._errands,
-            self._heartbeat,
-            give_up=lambda: self.close_all(CloseCode.TRY_AGAIN_LATER),
-            progressed=lambda: self._ring.shrink(self.begun),
-            swept=self.tally.swept,
-        )
+        give_up, progressed = partial(self.close_all, CloseCode.TRY_AGAIN_LATER), lambda: self._ring.shrink(self.begun)
+        self._pump = Pump(self._errands, self._heartbeat, give_up, progressed, self.tally.swept)
         self.receipts = Receipts(receipt_seconds, self._pump.put_pings)
         self._notices: dict[Variant, tuple[object, bytes]] = {}
         self._last_hello: tuple[object, bytes] = (None, b"")
@@ -73,6 +69,10 @@ class Hub:
     def readership(self) -> Readership:
         """Who is connected, counted by the wire and by story."""
         return readership(self._audiences.values())
+
+    def followers(self) -> Mapping[tuple[str, str], int]:
+        """Who is connected, counted by the wire and by kind of topic."""
+        return followers(self._audiences.values())
 
     def behind(self) -> Iterator[Reader]:
         """The readers to whom the hub cannot write at once."""

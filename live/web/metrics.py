@@ -38,8 +38,9 @@ class Require(Protocol):
 class Sources:
     """Where the numbers are.
 
-    `counters` and `gauges` give the present values by a metric's name without its prefix, each by the value of its
-    label ('' where it has none); a counter's only rise. `times` gives the durations (seconds) since it was last asked.
+    `counters` and `gauges` give the present values by a metric's name without its prefix, each by the values of its
+    labels ('' where it has none, with a space between two); a counter's only rise. `times` gives the durations
+    (seconds) since it was last asked.
     """
 
     counters: Callable[[], Mapping[str, Mapping[str, float]]]
@@ -60,6 +61,7 @@ COUNTERS = {
 }
 GAUGES = {
     "readers": ("wire", "Readers who are connected."),
+    "followers": ("wire topic", "Readers by what they follow; one who follows two kinds counts for both."),
     "connections": ("", "Connections that are not readers'."),
     "tasks": ("", "Tasks of the event loop."),
     "queue_bytes": ("", "What waits for readers who are behind."),
@@ -87,12 +89,12 @@ class Metrics:
         self._require = require
         self._registry = CollectorRegistry()
         self._counters = {
-            name: Counter(f"live_{name}", text, [label] if label else [], registry=self._registry)
+            name: Counter(f"live_{name}", text, label.split(), registry=self._registry)
             for name, (label, text) in COUNTERS.items()
         }
         self._gauges = {
             name: Gauge(
-                f"live_{name}", text, [label] if label else [], registry=self._registry,
+                f"live_{name}", text, label.split(), registry=self._registry,
                 multiprocess_mode="livemax" if name.endswith("seconds") else "livesum",
             )
             for name, (label, text) in GAUGES.items()
@@ -119,12 +121,12 @@ class Metrics:
             for label, value in values.items():
                 counter = self._counters[name]
                 told = self._told.get((name, label), 0.0)
-                (counter.labels(label) if COUNTERS[name][0] else counter).inc(value - told)
+                (counter.labels(*label.split()) if label else counter).inc(value - told)
                 self._told[name, label] = value
         for name, values in self._sources.gauges().items():
             for label, value in values.items():
                 gauge = self._gauges[name]
-                (gauge.labels(label) if GAUGES[name][0] else gauge).set(value)
+                (gauge.labels(*label.split()) if label else gauge).set(value)
         for name, times in self._sources.times().items():
             for seconds in times:
                 self._times[name].observe(seconds)

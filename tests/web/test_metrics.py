@@ -24,14 +24,14 @@ DASHBOARD = Path(__file__).parent.parent.parent / "docs" / "grafana.json"
 
 
 def metrics_of(node: Node) -> Samples:
-    """The present values, by the sample's name and its label."""
+    """The present values, by the sample's name and its labels in the order of their names."""
     answer = httpx.get(f"{node.url}/metrics")
     assert answer.status_code == 200, answer.text
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert answer.headers["cache-control"] == "no-store"
     families = text_string_to_metric_families(answer.text)
     return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        (sample.name, " ".join(sample.labels.values())): sample.value
         for family in families
         for sample in family.samples
     }
@@ -58,6 +58,9 @@ def test_what_a_reader_and_an_editor_do_is_counted(start_node: StartNode, valkey
         assert grown["live_deliveries_total", ""] == 12
         assert after["live_readers", "ws"] == 2
         assert after["live_readers", "sse"] == 1
+        assert after["live_followers", "story ws"] == 2
+        assert after["live_followers", "story sse"] == 1
+        assert after["live_followers", "front ws"] == 0
         assert [after["live_streams_total", wire] for wire in ("ws", "deflated", "sse")] == [1, 1, 1]
         assert after["live_fanout_seconds_count", ""] == 4
         assert after["live_latency_seconds_count", ""] == 4
@@ -69,6 +72,16 @@ def test_what_a_reader_and_an_editor_do_is_counted(start_node: StartNode, valkey
         for reader in readers:
             reader.close()
         eventually(lambda: metrics_of(node)["live_readers", "ws"] == metrics_of(node)["live_readers", "sse"] == 0)
+
+
+def test_who_follows_what_is_counted_by_kind(start_node: StartNode) -> None:
+    node = start_node()
+    with Reader(node, topics="front,breaking,story/one,story/other") as one, Reader(node, topics="section/w") as other:
+        one.hello()
+        other.hello()
+        found = metrics_of(node)
+        assert [found["live_followers", f"{kind} ws"] for kind in ("front", "breaking", "section", "story")] == [1] * 4
+        assert found["live_readers", "ws"] == 2
 
 
 def test_kept_answers_and_refusals_are_counted(start_node: StartNode) -> None:

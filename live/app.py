@@ -21,9 +21,10 @@ from live.journal.connection import connect, require_usable, waits_for_disk
 from live.node import Node
 from live.routes import routes
 from live.settings import Settings
-from live.web.headers import SecurityHeaders
+from live.web.headers import EveryAnswer
 from live.web.layout import Layout
 from live.web.problems import as_problem, problem_json, problem_page, wants_page
+from live.web.request_ids import RequestIDs
 from live.web.sign_in import send_to_sign_in
 
 ENDING_SECONDS, ENDING_TRIES = 2.0, 4
@@ -66,7 +67,7 @@ def create(settings: Settings | None = None) -> ASGIApp:
             SignInFirst: send_to_sign_in,
         },
     )
-    return SecurityHeaders(logging_errors(app), node.connections.answered)
+    return EveryAnswer(logging_errors(app), node.connections.answered, RequestIDs(node.proxies))
 
 
 def logging_errors(app: ASGIApp) -> ASGIApp:

@@ -51,6 +51,7 @@ class Node:
         self.stores = Stores.of(client, keys, retention=settings.retention)
         self.journal, self.state = self.stores.journal, self.stores.state
         self.hub = Hub(self.journal.since, model.now, settings.ring, settings.receipt_seconds)
+        self.proxies = Networks(settings.trusted_proxies.replace("*", "0.0.0.0/0,::/0"))
         self.connections = Connections(limits_of(settings), exempt=Networks(settings.trusted_proxies, least="*"))
         self.layout = Layout(Site(settings.site_name, settings.language, settings.public_url or ""))
         self.cache = Cache(settings.cache_bytes)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple, NoReturn
+from typing import NamedTuple, NoReturn
 
 import httpx
 import typer
@@ -25,6 +25,7 @@ from live.journal.embedded import embedded
 from live.journal.sessions import sign_in_links
 from live.journal.tokens import Tokens
 from live.leaving import Server, Workers
+from live.logs import logging_of
 from live.settings import Settings
 from live.web.metrics import DIRECTORY
 
@@ -38,13 +39,6 @@ CONNECTION_OPTIONS = {
     "TCP_KEEPCNT": 4,
     "TCP_USER_TIMEOUT": 60_000,  # milliseconds for which sent data may stay unacknowledged
     "TCP_NOTSENT_LOWAT": 16_384,  # unsent bytes from which on the kernel takes no more
-}
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "WARNING"},
 }
 
 
@@ -64,7 +58,7 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             "live.app:create", factory=True, host=settings.host, port=settings.port, workers=settings.workers,
             http=HTTPProtocol, ws=WebSocketProtocol, ws_max_size=4096,
-            log_config=LOGGING, access_log=False, server_header=False, backlog=BACKLOG,
+            log_config=logging_of(settings), access_log=False, server_header=False, backlog=BACKLOG,
             forwarded_allow_ips=settings.trusted_proxies, timeout_graceful_shutdown=2,
         )  # fmt: skip
         try:

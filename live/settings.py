@@ -89,6 +89,10 @@ class Settings(BaseSettings):
     drain_rate: float = Field(
         2_000, gt=0, description="Readers a second that a stopping server sends away, if they are through in time."
     )
+    log_format: Literal["text", "json"] = Field("text", description="Lines of the log: text, or json, an object each.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="Least important lines of the log: debug, info (each request), warning, error."
+    )
     metrics_allowed: str = Field(
         "127.0.0.1,::1", description="Addresses and networks that may read /metrics without an admin's token."
     )

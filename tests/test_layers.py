@@ -23,6 +23,7 @@ FLOORS: tuple[set[str], ...] = (
         "cli",
         "serving",
         "leaving",
+        "logs",
         "demo",
         "doctor",
         "bench",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from live.fanout.connections import CONNECTIONS, RESERVE, Connections, Refusal
-from live.fanout.lending import LEND, Headers, Lender, header_lines
+from live.fanout.lending import LEND, Headers, Lender, header_lines, named
 from live.fanout.reader import Reader
 from live.fanout.websocket_protocol import WebSocketProtocol
 
@@ -15,6 +15,11 @@ EVENT_STREAM = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nCache-Control: no-cache, no-transform\r\n"
     b"X-Accel-Buffering: no\r\nConnection: close\r\n"
 )
+HARMLESS = (
+    b"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nX-Frame-Options: DENY\r\n"
+    b"Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n"
+)
+"""What keeps a browser from making anything of a refusal."""
 TURNED_AWAY_SECONDS = 1.0
 """How long a connection that is one too many may take to send what it will be refused for."""
 
@@ -23,8 +28,8 @@ def refusal(status: int, title: str, detail: str) -> bytes:
     """An answer before, or in spite of, the application (RFC 9457), after which the connection is closed."""
     body = json.dumps({"type": "about:blank", "title": title, "status": status, "detail": detail}).encode()
     retry = b"Retry-After: 5\r\n" if status in (429, 503) else b""
-    return b"%bContent-Type: application/problem+json\r\nContent-Length: %d\r\n%bConnection: close\r\n\r\n%b" % (
-        STATUS_LINE[status], len(body), retry, body,
+    return b"%bContent-Type: application/problem+json\r\nContent-Length: %d\r\n%b%bConnection: close\r\n\r\n%b" % (
+        STATUS_LINE[status], len(body), HARMLESS, retry, body,
     )  # fmt: skip
 
 
@@ -57,7 +62,8 @@ class HTTPProtocol(HttpToolsProtocol, Lender):
         self._turned_away: Refusal | None = None
         self._timer: asyncio.TimerHandle | None = None
         connections.requests = self.connections
-        self._household = connections.arrived(self.client[0] if self.client else "")
+        self.peer = self.client[0] if self.client else ""
+        self._household = connections.arrived(self.peer)
         crowd, neighbours = connections.crowd() - RESERVE, connections.too_many_from(self._household)
         if crowd > 0 or neighbours > 0:
             self._turned_away = "connections" if crowd > 0 else "address"
@@ -183,7 +189,8 @@ class HTTPProtocol(HttpToolsProtocol, Lender):
             return
         self._unset_keepalive_if_required()
         reader.adopt(self.transport)
-        reader.send(EVENT_STREAM + header_lines(headers) + first)
+        self.status = 200
+        reader.send(EVENT_STREAM + named(self.request_id) + header_lines(headers) + first)
 
     async def answer(self, status: int, head: bytes, body: bytes) -> None:
         """In one write: uvicorn would check each header again, and write the body apart from the head."""
@@ -198,7 +205,8 @@ class HTTPProtocol(HttpToolsProtocol, Lender):
         end = b"\r\n" if cycle.keep_alive else b"Connection: close\r\n\r\n"
         if cycle.scope["method"] == "HEAD":
             body = b""
-        self.transport.writelines((STATUS_LINE[status], date, head, end, body))
+        self.status = status
+        self.transport.writelines((STATUS_LINE[status], date, head, named(self.request_id), end, body))
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()

@@ -13,9 +13,14 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Lender:
-    """A connection that can be lent. `deflate` says whether its WebSocket messages may be compressed."""
+    """A connection that can be lent. `deflate` says whether its WebSocket messages may be compressed, `peer` is the
+    address of the other end, which may be a proxy's; `request_id` is the name of the request that is being answered, if
+    it has one, and `status` what it was answered with here."""
 
     deflate = False
+    peer = ""
+    request_id = b""
+    status = 0
 
     def lend(self, reader: Reader, first: bytes, headers: Headers) -> None:
         """Gives the connection to the reader; `first` follows the response's head, `headers` are added to that."""
@@ -24,6 +29,11 @@ class Lender:
     async def answer(self, status: int, head: bytes, body: bytes) -> None:
         """Answers an HTTP request with header lines that are ready, instead of by ASGI messages."""
         raise NotImplementedError
+
+
+def named(request_id: bytes) -> bytes:
+    """The header line that tells a request's name, for the answers that go past ASGI."""
+    return b"X-Request-ID: %b\r\n" % request_id if request_id else b""
 
 
 def header_lines(headers: Headers) -> bytes:

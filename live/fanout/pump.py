@@ -7,12 +7,15 @@ wait for that: their sweep begins at once, on top of the one under way, and the 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import Context
 
 from live.fanout.frames import Frames
 from live.fanout.reader import Reader
 from live.fanout.sweep import Errand, Sweep
 from live.model import Cursor
 
+OF_NOBODY = Context()
+"""A sweep belongs to no request, whichever woke the pump."""
 log = logging.getLogger("live.fanout")
 SLICE = 400
 """Readers that are written to before anything else gets its turn: about 3 ms."""
@@ -91,7 +94,7 @@ class Pump:
     def _wake(self) -> None:
         if not self._running:
             self._running = True
-            asyncio.get_running_loop().call_soon(self._pump)
+            asyncio.get_running_loop().call_soon(self._pump, context=OF_NOBODY)
 
     def _pump(self) -> None:
         """One slice of work, then the event loop's other work, until nothing is left to send."""
@@ -107,7 +110,7 @@ class Pump:
             self._give_up()
         self._running = bool(self._sweeps or self.waiting or self._pings or self._shares)
         if self._running:
-            asyncio.get_running_loop().call_soon(self._pump)
+            asyncio.get_running_loop().call_soon(self._pump, context=OF_NOBODY)
 
     def _begin(self) -> None:
         """Begins the next sweep: urgent entries at once, the others and then the heartbeat when the last is through."""

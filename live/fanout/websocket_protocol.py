@@ -13,7 +13,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from live.fanout.connections import CONNECTIONS
-from live.fanout.lending import LEND, Headers, Lender, header_lines
+from live.fanout.lending import LEND, Headers, Lender, header_lines, named
 from live.fanout.reader import Reader
 from live.fanout.websocket import (
     DEFLATE,
@@ -61,6 +61,7 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
     def upgrade(self, http: HttpToolsProtocol) -> None:
         """Takes over from the HTTP protocol that read the request's head."""
         self._transport = http.transport
+        self.peer = http.client[0] if http.client else ""
         self._state.connections.add(self)  # type: ignore[arg-type]
         http.transport.set_protocol(self)
         problem = self._read_handshake(http)
@@ -132,7 +133,8 @@ class WebSocketProtocol(asyncio.Protocol, Lender):
     def _acceptance(self, headers: Headers) -> bytes:
         if self.deflate:
             headers = [(b"Sec-WebSocket-Extensions", DEFLATE), *headers]
-        return SWITCHING + accept_key(self._key) + b"\r\n" + header_lines(headers)
+        self.status = 101
+        return SWITCHING + accept_key(self._key) + b"\r\n" + named(self.request_id) + header_lines(headers)
 
     async def receive(self) -> Message:
         """ASGI: the next event of the connection."""

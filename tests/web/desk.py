@@ -76,7 +76,8 @@ def proof(client: httpx.Client | httpx.AsyncClient) -> dict[str, str]:
 
 def refusal(answer: httpx.Response) -> str:
     """What the sign-in page says is wrong."""
-    found = re.search(r'<p class="refusal"[^>]*>(.*?)</p>', answer.text)
+    shown = re.sub(r"<noscript>.*?</noscript>", "", answer.text, flags=re.DOTALL)
+    found = re.search(r'<p class="refusal"[^>]*>(.*?)</p>', shown)
     assert found, answer.text
     return found[1]
 

@@ -117,6 +117,7 @@ def _model(model: type[Draft], fields: dict[str, Any]) -> Draft:
 
 
 async def enter_story(call: Call) -> Editors:
+    call.draft(Nothing)
     story = await the_story(call)
     return Editors(editors=tuple(await call.stores.editing.enter(story.slug, call.identity)))
 
@@ -127,6 +128,7 @@ async def leave_story(call: Call) -> Response:
 
 
 async def enter_update(call: Call) -> Editors:
+    call.draft(Nothing)
     update = await the_update(call, await the_story(call))
     target = f"{update.story}/{update.id}"
     return Editors(editors=tuple(await call.stores.editing.enter(target, call.identity)))

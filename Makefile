@@ -3,6 +3,7 @@
 # make check  types, style, JavaScript
 # make audit  known weaknesses of the packages it rests on
 # make bench  fan-out measured on this machine
+# make faults breaks things under readers: nothing may be lost, doubled or out of order
 # make soak   half an hour under load: what the server holds must not grow
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REACH := import httpx; httpx.head("https://pypi.org/simple/pip/", timeout=3).raise_for_status()
 
-.PHONY: run test check audit bench soak format clean
+.PHONY: run test check audit bench faults soak format clean
 
 run: $(VENV)/runtime
 	@$(BIN)/live serve --demo $(ARGS)
@@ -33,6 +34,9 @@ audit: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python -m tests.bench.compare $(ARGS)
+
+faults: $(VENV)/dev
+	$(BIN)/python -m tests.faults.checker $(ARGS)
 
 soak: $(VENV)/dev
 	$(BIN)/python -m tests.faults.soak $(ARGS)

@@ -72,8 +72,8 @@ def measure(start: Start, readers: int, rounds: int) -> Row:
         )  # fmt: skip
         bench.per_delivery(20)  # the first messages on a connection are acknowledged one by one (tcp_input.c)
         messages = max(10, 100_000 // readers)
-        # All that comes singly first: after large segments a receiver's kernel no longer acknowledges a small one when it is
-        # read, but by a timer, on the core of the sender (__tcp_ack_snd_check, rcv_mss).
+        # All that comes singly first: after large segments a receiver's kernel no longer acknowledges a small one when
+        # it is read, but by a timer, on the core of the sender (__tcp_ack_snd_check, rcv_mss).
         row.single = [bench.per_delivery(messages) for _ in range(rounds)]
         row.bursts = [bench.per_delivery(max(3, messages // 4), burst=8) for _ in range(rounds)]
         rate = 10.0 if readers <= 1000 else 3.0

@@ -207,7 +207,13 @@ class Sharded:
 
     def move_at_once(self) -> None:
         """Moves the slot as Valkey 9 can: it changes hands in one moment."""
-        here, there = self.owner, self.other()
+        self._hand_over(self.owner, self.other())
+
+    def move_back(self) -> None:
+        """Moves the slot back to the node that had it at the start."""
+        self._hand_over(self.other(), self.owner)
+
+    def _hand_over(self, here: Server, there: Server) -> None:
         here.call("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", self.slot, self.slot, "NODE", self.id_of(there))
         eventually(lambda: there.call("CLUSTER", "COUNTKEYSINSLOT", self.slot) and self._owns(there), 20)
 

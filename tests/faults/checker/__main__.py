@@ -7,14 +7,18 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import uvloop
 
 from live.bench.crowd import raise_file_limit
-from tests.faults.checker.faults import FAULTS, Fault
+from tests.faults.checker.fault import Fault
+from tests.faults.checker.faults import FAULTS
 from tests.faults.checker.report import HEAD, Report, explanation, summary
 from tests.faults.checker.run import Plan, run
+
+USUAL = Plan()
 
 
 def say(text: str) -> None:
@@ -22,8 +26,8 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def main(arguments: Sequence[str] | None = None, faults: Sequence[type[Fault]] = FAULTS) -> int:
-    """Runs what was asked for and prints the table; returns the exit code."""
+def main(arguments: Sequence[str] | None = None, faults: Sequence[type[Fault]] = FAULTS, usual: Plan = USUAL) -> int:
+    """Runs what was asked for and prints the table; returns the exit code. What is not asked for is as `usual`."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults.checker", description=__doc__)
     parser.add_argument("--seconds", type=float, default=Plan.seconds, help="from breaking to mending")
     parser.add_argument("--readers", type=int, default=Plan.readers)
@@ -34,7 +38,7 @@ def main(arguments: Sequence[str] | None = None, faults: Sequence[type[Fault]] =
     if unknown := set(wanted) - {fault.name for fault in faults}:
         parser.error(f"no such fault: {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in faults)}")
     raise_file_limit()
-    plan = Plan(options.seconds, options.readers, options.rate)
+    plan = replace(usual, seconds=options.seconds, readers=options.readers, rate=options.rate)
     reports: list[Report] = []
     for fault in faults:
         if fault.name in wanted:

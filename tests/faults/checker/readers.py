@@ -26,6 +26,7 @@ POLL_SECONDS = (1.0, 2.0)
 BACK_OFF = 1.0
 """The longest wait before a reader connects again, in seconds."""
 BODY = re.compile(r'<div class="body">\s*<p>@@(\d+)@@')
+OLDER = re.compile(r'id="older"><a href="[^"?]*\?before=(\w+)"')
 CURSOR = re.compile(r'data-cursor="([0-9-]+)"')
 
 
@@ -45,12 +46,27 @@ def numbers_on(html: str) -> tuple[int, ...]:
     return tuple(map(int, BODY.findall(html)))
 
 
-@lru_cache(maxsize=64)
-def parsed_page(html: str) -> tuple[Cursor, frozenset[int]]:
-    """The cursor of a story page, and the numbers on it."""
-    found = CURSOR.search(html)
-    assert found, html[:500]
-    return Cursor.parse(found[1]), frozenset(numbers_on(html))
+@lru_cache(maxsize=256)
+def parsed_page(html: str) -> tuple[tuple[int, ...], str]:
+    """The numbers on a part of a story, and the update that the next part begins before; "" after the last."""
+    before = OLDER.search(html)
+    return numbers_on(html), before[1] if before else ""
+
+
+async def whole_story(client: httpx.AsyncClient, address: str, story: str) -> tuple[Cursor, tuple[int, ...]]:
+    """The cursor of a story's page, and the numbers on it and on the parts before it. Raises Interrupted."""
+    page = await client.get(f"{address}/story/{story}")
+    found = CURSOR.search(page.text)
+    if page.status_code != 200 or not found:
+        raise Interrupted
+    numbers, before = parsed_page(page.text)
+    while before:
+        part = await client.get(f"{address}/story/{story}/older", params={"before": before})
+        if part.status_code != 200:
+            raise Interrupted
+        more, before = parsed_page(part.text)
+        numbers += more
+    return Cursor.parse(found[1]), numbers
 
 
 @lru_cache(maxsize=64)
@@ -137,15 +153,9 @@ class Reader(ABC):
 
     async def _load(self) -> None:
         """Loads the stories' pages. The oldest cursor is good for all: pages may be newer than the cursor."""
-        cursors, numbers = [], frozenset[int]()
-        for story in sorted(self.ledger.stories):
-            page = await self.client.get(f"{self.address}/story/{story}")
-            if page.status_code != 200:
-                raise Interrupted
-            cursor, on_it = parsed_page(page.text)
-            cursors.append(cursor)
-            numbers |= on_it
-        self.cursor = min(cursors)
+        stories = [await whole_story(self.client, self.address, story) for story in sorted(self.ledger.stories)]
+        self.cursor = min(cursor for cursor, _ in stories)
+        numbers = frozenset(number for _, numbers in stories for number in numbers)
         self.ledger.events.append(Snapshot(time.monotonic(), self.cursor, numbers))
 
     def take(self, message: Message) -> None:

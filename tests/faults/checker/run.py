@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.faults.checker.faults import Fault
+from tests.faults.checker.fault import Fault
 from tests.faults.checker.ledger import Ledger, Post, judge, recovery
 from tests.faults.checker.newsroom import Newsroom
 from tests.faults.checker.readers import KINDS, SILENCE, OverPolls, Reader, Streaming, crowd
@@ -18,8 +18,6 @@ from tests.faults.checker.site import STORIES, Site
 from tests.journal.samples import until
 
 JOIN_WITHIN = 60.0
-QUIET_WITHIN = 45.0
-"""Seconds that readers have, after the last answer to an editor, to get everything."""
 AFTERWARDS = 2.5
 """Seconds more in which a duplicate would show: more than a reader waits between two polls."""
 WRONGS_SHOWN = 20
@@ -35,6 +33,8 @@ class Plan:
     rate: float = 6.0
     """Updates a second."""
     kinds: Sequence[type[Reader]] = KINDS
+    quiet_within: float = 45.0
+    """Seconds that readers have, after the last answer to an editor, to get everything."""
 
 
 async def run(fault: Fault, plan: Plan, directory: Path, say: Callable[[str], None]) -> Report:
@@ -56,7 +56,7 @@ async def run(fault: Fault, plan: Plan, directory: Path, say: Callable[[str], No
         mended = await disturb(fault, plan, site, newsroom)
         say(f"{fault.name}: mended; waiting until all is quiet")
         await newsroom.close()
-        await quiet(newsroom, ledgers, site)
+        await quiet(newsroom, ledgers, site, plan.quiet_within)
         pages = await site.pages()
         verdict = judge(newsroom.posts, ledgers, pages, site.gone)
         for wrong in verdict.wrongs[:WRONGS_SHOWN]:
@@ -79,11 +79,11 @@ async def disturb(fault: Fault, plan: Plan, site: Site, newsroom: Newsroom) -> f
     return mended
 
 
-async def quiet(newsroom: Newsroom, ledgers: Sequence[Ledger], site: Site) -> None:
+async def quiet(newsroom: Newsroom, ledgers: Sequence[Ledger], site: Site, within: float) -> None:
     """Waits until every reader has all that was accepted, or is late, and then for what should not come."""
     accepted = [post for post in newsroom.posts if post.cursor and post.cursor > site.gone]
     with suppress(TimeoutError):
-        await until(lambda: not any(lacks(ledger, accepted) for ledger in ledgers), QUIET_WITHIN)
+        await until(lambda: not any(lacks(ledger, accepted) for ledger in ledgers), within)
     await asyncio.sleep(AFTERWARDS)
 
 

@@ -10,7 +10,7 @@ import httpx
 
 from tests.conftest import make_token
 from tests.faults.checker.ledger import BEFORE_ALL, Page
-from tests.faults.checker.readers import Reader, numbers_on
+from tests.faults.checker.readers import Reader, whole_story
 from tests.faults.servers import Guarded, Sharded
 from tests.journal.samples import Server
 from tests.node import Node
@@ -89,7 +89,6 @@ class Site:
         async with httpx.AsyncClient(timeout=15) as client:
             for number, node in enumerate(self.nodes):
                 for story in STORIES:
-                    answer = await client.get(f"{node.url}/story/{story}")
-                    shown = numbers_on(answer.raise_for_status().text)
+                    _, shown = await whole_story(client, node.url, story)
                     pages.append(Page(f"node {number}'s page of the {story}", story, shown))
         return pages

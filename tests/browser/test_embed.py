@@ -138,6 +138,15 @@ def test_a_story_that_is_gone_already_says_so(
     expect(page.locator("live-story .withdrawn-story")).to_have_text("This story was withdrawn.")
 
 
+def test_no_button_copies_a_link_there(host: Page, page: Page, node: Node) -> None:
+    """Pages of other sites may not write to the clipboard; the time is the link."""
+    expect(host.locator("live-story .permalink").first).to_be_visible()
+    expect(host.locator("live-story .share").first).to_be_hidden()
+    page.goto(f"{node.url}/story/flood/embed")
+    expect(page.locator(".permalink").first).to_be_visible()
+    expect(page.locator(".share").first).to_be_hidden()
+
+
 def test_its_links_lead_to_its_own_site(host: Page, node: Node) -> None:
     links = host.locator("live-story a").evaluate_all("links => links.map((link) => link.href)")
     assert links and all(link.startswith(node.url) for link in links), links

@@ -22,6 +22,11 @@ export function list(update) {
   else events?.insertBefore(item, [...events.children].find((each) => rank(each) < id) ?? null);
 }
 
+/** The same for one that waits to be shown: it changes what is listed already, and no more. @param {HTMLElement} update */
+export function revise(update) {
+  if (document.querySelector(`#key-events [data-update="${update.id.replace("u-", "")}"]`)) list(update);
+}
+
 /** @param {Element} item */
 function rank(item) {
   return /** @type {HTMLElement} */ (item).dataset.update ?? "";

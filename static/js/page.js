@@ -3,7 +3,7 @@
 import { number } from "./feed.js";
 import { Held } from "./held.js";
 import { parse } from "./html.js";
-import { list as listKeyEvent } from "./key-events.js";
+import { list as listKeyEvent, revise as reviseKeyEvent } from "./key-events.js";
 import { morph } from "./morph.js";
 import { isInView, keepingPlace } from "./place.js";
 import { Shown } from "./story.js";
@@ -149,10 +149,11 @@ export class Page {
     keepingPlace(() => this.#insert(put, document.hidden));
   }
 
-  /** A story that is on the page already changes where it is; only its move up waits. @param {Put} put */
+  /** What is on the page already changes where it is, be it a story's card or a line: only a move waits. @param {Put} put */
   #wait(put) {
     const old = document.getElementById(put.key);
-    if (old && put.list === "stream") this.#change(old, put);
+    if (isUpdate(put.list)) keepingPlace(() => reviseKeyEvent(element(put.html)));
+    else if (old) this.#change(old, put);
     this.#held.hold(put);
   }
 

@@ -76,6 +76,22 @@ def test_the_jump_list_leads_to_its_update(story_page: Page, newsroom: Newsroom)
     expect(story_page.locator(f"#u-{event}:target")).to_be_in_viewport()
 
 
+def test_a_key_event_of_long_ago_leaves_the_list_at_once(page: Page, node: Node, newsroom: Newsroom) -> None:
+    """It is further back than the page goes, and the reader is further down than where news comes in."""
+    newsroom.story()
+    event = newsroom.update("The dam has broken.", keyEvent=True)
+    for number in range(55):
+        newsroom.update(f"Number {number}.")
+    open_live(page, f"{node.url}/story/flood")
+    events = page.locator("#key-events a")
+    expect(events).to_have_text("The dam has broken.")
+    expect(page.locator(f"#u-{event}")).to_have_count(0)
+    page.locator("#updates > article").last.scroll_into_view_if_needed()
+    newsroom.retract(event, "It holds.")
+    expect(events).to_have_count(0)
+    expect(page.locator("body")).not_to_contain_text("The dam has broken.", use_inner_text=True)
+
+
 def test_what_we_know_now_stays_apart_from_the_flow(story_page: Page, newsroom: Newsroom) -> None:
     newsroom.update("The first thing.")
     summary = newsroom.update("What we know now: little.", pinned=True)

@@ -12,7 +12,6 @@ import pytest
 
 from live.journal import Keys
 from live.journal.connection import connect
-from live.journal.secret import new_secret
 from live.journal.sessions import sign_in_links
 from live.logs import FORMATTERS, HIDDEN, JSONFormatter, TextFormatter, without_secrets
 from live.web.request_ids import REQUEST_ID
@@ -103,7 +102,7 @@ def test_an_error_has_the_name_of_its_request_in_either_format() -> None:
     assert "request" not in json.loads(JSONFormatter().format(record("nobody's")))
 
 
-SECRET = new_secret()
+SECRET = "ZqkVjTbUyU_vOan341_cv0uKS9kB9SSIbsUGw56vGQA"
 
 
 @pytest.mark.parametrize(

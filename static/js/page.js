@@ -236,7 +236,7 @@ export class Page {
     number();
     this.#offer();
     const shown = puts.filter((put) => put.fresh && this.#counts(put.list)).map((put) => document.getElementById(put.key));
-    const first = shown.reduce((one, other) => (other && (!one || isAfter(other, one)) ? other : one), null);
+    const first = shown.reduce((one, other) => (other && (!one || isAbove(other, one)) ? other : one), null);
     first?.focus({ preventScroll: true });
     first?.scrollIntoView({ block: "start", behavior: calm.matches ? "auto" : "smooth" });
   }
@@ -278,7 +278,7 @@ function isOlderPart() {
  * @param {Element} one
  * @param {Element} other
  */
-function isAfter(one, other) {
+function isAbove(one, other) {
   return (one.compareDocumentPosition(other) & Node.DOCUMENT_POSITION_FOLLOWING) !== 0;
 }
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from tests import tools
 from tests.browser.newsroom import Newsroom
+from tests.browser.reading import open_live
 from tests.conftest import StartNode, make_token
 from tests.node import Node
 
@@ -71,3 +72,10 @@ def newsroom(node: Node, valkey: str, site: str) -> Iterator[Newsroom]:
     headers = {"Authorization": f"Bearer {make_token(valkey, site, 'admin')}"}
     with httpx.Client(base_url=node.url, headers=headers, timeout=15) as client:
         yield Newsroom(client)
+
+
+@pytest.fixture
+def story_page(page: Page, node: Node, newsroom: Newsroom) -> Page:
+    newsroom.story()
+    open_live(page, f"{node.url}/story/flood")
+    return page

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.newsroom import Newsroom
-from tests.browser.test_reader import open_live, update_texts
+from tests.browser.reading import open_live, update_texts
 from tests.node import Node
 
 PICTURE = {

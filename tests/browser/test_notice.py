@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, BrowserContext, FloatRect, Locator, Pag
 
 from live.model import now
 from tests.browser.newsroom import Newsroom
-from tests.browser.test_reader import open_live
+from tests.browser.reading import open_live
 from tests.node import Node, eventually
 
 RECORD_ALERTS = """

@@ -10,27 +10,11 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from live.model import now
 from live.render import rfc3339
 from tests.browser.newsroom import Newsroom
+from tests.browser.reading import open_live, update_texts
 from tests.conftest import StartNode
 from tests.node import Node, eventually
 
 WITHIN_A_SECOND = 1_000
-
-
-def open_live(page: Page, url: str) -> None:
-    """Opens a page and waits until its stream is up."""
-    page.goto(url)
-    expect(page.locator("live-status")).to_have_text("Live")
-
-
-def update_texts(page: Page) -> list[str]:
-    return page.locator("#updates > article .body").all_inner_texts()
-
-
-@pytest.fixture
-def story_page(page: Page, node: Node, newsroom: Newsroom) -> Page:
-    newsroom.story()
-    open_live(page, f"{node.url}/story/flood")
-    return page
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from tests.browser.newsroom import Newsroom
-from tests.browser.test_reader import open_live
+from tests.browser.reading import open_live
 from tests.node import Node, eventually
 
 LONG = "\n\n".join(["A paragraph that takes its room on the page, so that it is worth scrolling."] * 3)

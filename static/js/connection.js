@@ -10,6 +10,7 @@
  *
  * @typedef {object} Timers
  * @property {() => number} now
+ * @property {() => number} wall the time of day: it goes on while the device sleeps, as `now` may not, but may be set
  * @property {(task: () => void, delay: number) => any} set
  * @property {(timer: any) => void} clear
  *
@@ -45,6 +46,7 @@ const SHORTEST_SILENCE = 5_000;
 /** @type {Timers} */
 const BROWSER_TIMERS = {
   now: () => performance.now(),
+  wall: Date.now,
   set: (task, delay) => setTimeout(task, delay),
   clear: (timer) => clearTimeout(timer),
 };
@@ -77,6 +79,7 @@ export class Connection {
   /** @type {any} */ #lookUp = null;
   /** @type {any} */ #delay = null;
   #heard = 0;
+  /** The same by the clock on the wall. */ #heardAt = 0;
   #silence = HELLO_WITHIN;
   /** @type {number | null} */ #lastTick = null;
   /** @type {State | null} */ #state = null;
@@ -149,7 +152,7 @@ export class Connection {
 
   /** @param {Frame} frame */
   #receive(frame) {
-    this.#heard = this.#timers.now();
+    this.#hear();
     if (frame.type === "reset") return this.#reset();
     if (frame.type === "reconnect") return this.#reconnect(frame.in ?? 0);
     if (frame.type === "hello") this.#greet();
@@ -248,18 +251,25 @@ export class Connection {
    */
   #listenFor(silence) {
     this.#silence = silence;
-    this.#heard = this.#timers.now();
+    this.#hear();
     this.#watch();
   }
 
+  #hear() {
+    this.#heard = this.#timers.now();
+    this.#heardAt = this.#timers.wall();
+  }
+
+  /** Looks often, since timers stand still while the device sleeps. */
   #watch() {
     this.#timers.clear(this.#watchdog);
-    const left = this.#heard + this.#silence - this.#timers.now();
+    const left = Math.min(SHORTEST_SILENCE, this.#heard + this.#silence - this.#timers.now());
     this.#watchdog = this.#timers.set(() => (this.#isSilent() ? this.#lose() : this.#watch()), left);
   }
 
   #isSilent() {
-    return this.#timers.now() - this.#heard >= this.#silence;
+    const { now, wall } = this.#timers;
+    return Math.max(now() - this.#heard, wall() - this.#heardAt) >= this.#silence;
   }
 
   /** @param {State} state */

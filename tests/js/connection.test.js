@@ -279,6 +279,28 @@ test("waking up on a link that has been silent too long leaves it; on another it
   assert.deepEqual(world.states, ["live", "reconnecting"]);
 });
 
+test("a link that was silent while the device slept is found out, though its timers stood still", () => {
+  for (const wake of [true, false]) {
+    const world = new World();
+    const connection = world.connection();
+    connection.start();
+    world.hello();
+    world.slept = 400_000;
+    if (wake) connection.wake();
+    else world.pass(5_000);
+    assert.deepEqual(world.states, ["live", "reconnecting"]);
+    assert.equal(world.ends[0]?.open, false);
+  }
+});
+
+test("a clock that is set back hides no silence", () => {
+  const world = new World();
+  world.connection().start();
+  world.slept = -3_600_000;
+  world.pass(10_000);
+  assert.equal(world.server.open, false);
+});
+
 test("any message counts as a sign of life", () => {
   const world = new World();
   world.connection().start();

@@ -12,6 +12,8 @@ import { Connection } from "../../static/js/connection.js";
 
 export class World {
   now = 0;
+  /** How long the device slept so far: only the clock on the wall went on. */
+  slept = 0;
   /** What the dice show, in [0, 1). */
   chance = 0.5;
   /** @type {End[]} */
@@ -41,6 +43,7 @@ export class World {
       random: () => this.chance,
       timers: {
         now: () => this.now,
+        wall: () => this.now + this.slept,
         set: (task, delay) => this.#set(task, delay),
         clear: (timer) => this.#timers.delete(timer),
       },

@@ -1,12 +1,17 @@
 """An open page through bad networks, sleep and restarts of nodes: it goes on, says how it is, and misses nothing."""
 
+import re
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
+import httpx
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from live.model import now
+from tests.browser.conftest import FLAGS
 from tests.browser.newsroom import Newsroom
 from tests.browser.proxy import Proxy
 from tests.browser.test_reader import open_live, update_texts
@@ -129,6 +134,105 @@ def test_device_that_slept_finds_its_dead_link_out_at_once(
         hide(page, False)
         expect_newest_first(page, numbered(5), seconds=2)
         expect(page.locator("live-status")).to_have_text("Live")
+
+
+def test_page_out_of_the_back_forward_cache_is_live_and_complete(
+    browser: Browser, browser_path: str, node: Node, newsroom: Newsroom, story: str
+) -> None:
+    newsroom.update("Number 0.")
+    # Playwright turns the cache off for its own convenience.
+    again = browser.browser_type.launch(
+        executable_path=browser_path, args=FLAGS, ignore_default_args=["--disable-back-forward-cache"]
+    )
+    page = again.new_page()
+    page.add_init_script("addEventListener('pageshow', event => globalThis.persisted = event.persisted)")
+    open_live(page, node.url + story)
+    open_live(page, node.url)
+    newsroom.update("Number 1.")
+    page.go_back(wait_until="commit")  # a page out of the cache has loaded long ago
+    assert page.evaluate("persisted") is True
+    expect_newest_first(page, numbered(2))
+    newsroom.update("Number 2.")
+    expect_newest_first(page, numbered(3))
+    expect(page.locator("live-status")).to_have_text("Live")
+    again.close()
+
+
+def test_tickers_are_right_after_sleep_and_over_midnight(browser: Browser, node: Node, newsroom: Newsroom) -> None:
+    newsroom.story()
+    for zone in ("Pacific/Kiritimati", "Pacific/Pago_Pago"):  # always of different dates
+        page = browser.new_page(timezone_id=zone)
+        page.clock.install()
+        open_live(page, f"{node.url}/story/flood")
+        time = page.locator("#story live-time time").first
+        moment = datetime.fromisoformat(time.get_attribute("datetime") or "").astimezone(ZoneInfo(zone))
+        page.context.set_offline(True)  # else the server would tell that it is not as late as that
+        hide(page, True)
+        page.clock.fast_forward("40:05")
+        assert time.inner_text() == "Just now"
+        hide(page, False)
+        assert re.fullmatch("4[01] mins ago", time.inner_text())
+        page.clock.fast_forward("23:30:00")
+        expect(time).to_have_text(re.compile(rf"{moment.day} {moment:%b}( \d{{4}})?"))
+        page.close()
+
+
+def test_times_are_in_the_language_and_direction_of_the_story(page: Page, node: Node, newsroom: Newsroom) -> None:
+    newsroom.story("bahr", language="ar", headline="العنوان")
+    newsroom.story("flut", language="de")
+    page.clock.install()
+    for slug, direction, words in (("bahr", "rtl", "قبل 3 دقائق"), ("flut", "ltr", "vor 3 Min.")):
+        open_live(page, f"{node.url}/story/{slug}")
+        article = page.locator(f"#story-{slug}")
+        expect(article).to_have_attribute("dir", direction)
+        page.context.set_offline(True)
+        page.clock.fast_forward("03:05")
+        expect(article.locator("live-time time").first).to_have_text(words)
+        page.context.set_offline(False)
+
+
+def test_site_in_a_language_written_from_right_to_left(page: Page, start_node: StartNode) -> None:
+    page.goto(start_node(language="ar").url)
+    expect(page.locator("html")).to_have_attribute("lang", "ar")
+    expect(page.locator("html")).to_have_attribute("dir", "rtl")
+    assert page.locator("body").evaluate("body => getComputedStyle(body).direction") == "rtl"
+
+
+def test_no_page_asks_anything_of_other_sites(page: Page, node: Node, newsroom: Newsroom, story: str) -> None:
+    newsroom.update("With a [link](https://elsewhere.example/).")
+    newsroom.notice("Dam has broken", story="flood")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("websocket", lambda socket: asked.append(socket.url))
+    for path in ("/", "/section/world", story):
+        open_live(page, node.url + path)
+        policy = httpx.get(node.url + path).headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy and "'unsafe-" not in policy
+    origins = {urlsplit(url).netloc for url in asked}
+    assert origins == {urlsplit(node.url).netloc}
+    assert sum(url.startswith("ws://") for url in asked) == 3
+
+
+def test_story_page_is_small(page: Page, node: Node, story: str) -> None:
+    asked: set[str] = set()
+    page.on("request", lambda request: asked.add(request.url))
+    open_live(page, node.url + story)
+    loaded = {kind: {url for url in asked if url.endswith("." + kind)} for kind in ("js", "css")}
+    assert any("/connection." in url for url in loaded["js"]), asked
+    scripts = sum(map(sent_bytes, loaded["js"]))
+    styles = sum(map(sent_bytes, loaded["css"]))
+    assert 0 < scripts <= 15_000
+    assert 0 < styles <= 10_000
+    preloaded = page.locator("link[rel=modulepreload]").evaluate_all("links => links.map(link => link.href)")
+    main = page.locator("head script[type=module]").evaluate_all("scripts => scripts.map(script => script.src)")
+    assert loaded["js"] == {*preloaded, *main}, "all at once, none only after another"
+
+
+def sent_bytes(url: str) -> int:
+    """How much the server sends for an address to a browser that takes gzip."""
+    with httpx.stream("GET", url, headers={"Accept-Encoding": "gzip"}) as answer:
+        assert answer.status_code == 200
+        return sum(map(len, answer.iter_raw()))
 
 
 def hide(page: Page, hidden: bool) -> None:

@@ -14,7 +14,7 @@ from live.model import now
 from tests.browser.conftest import FLAGS
 from tests.browser.newsroom import Newsroom
 from tests.browser.proxy import Proxy
-from tests.browser.test_reader import open_live, update_texts
+from tests.browser.reading import open_live, update_texts
 from tests.conftest import StartNode
 from tests.node import Node, eventually
 

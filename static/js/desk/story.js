@@ -6,8 +6,8 @@ import { say } from "./say.js";
 /** @param {string} slug @param {string} editor */
 export function manageStory(slug, editor) {
   const form = document.getElementById("story-form");
-  const record = JSON.parse(document.getElementById("record")?.textContent ?? "null");
-  if (!(form instanceof HTMLFormElement) || !record) return;
+  if (!(form instanceof HTMLFormElement)) return;
+  const record = JSON.parse(form.dataset.record ?? "");
   const path = `/api/stories/${slug}`;
   const name = `live-desk:${editor}:${path}`;
 

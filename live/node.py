@@ -66,7 +66,7 @@ class Node:
         sign_on, audit = sign_on_of(settings), self.stores.trail.note
         self.sign_in = SignIn(accounts, self.doorkeeper, self.layout, audit, sign_on, base)
         self.rates = RequestRates(settings.api_requests_per_minute)
-        self.operator = Operator(self.stores, self.doorkeeper, settings.max_body_bytes, self.rates)
+        self.operator = Operator(self.stores, self.doorkeeper, settings.max_body_bytes, self.rates, settings.language)
         self.desk = Desk(self.doorkeeper, self.stores, self.layout)
         self.desk_events = DeskEvents(client, keys.desk_channel, self.doorkeeper.require)
         self.stream = Stream(

@@ -7,7 +7,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from live.errors import SettingsError
-from live.model import RANK, Role
+from live.model import RANK, Language, Role
 
 
 class Settings(BaseSettings):
@@ -30,7 +30,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path("data"), description="Where the embedded server keeps its files.")
     site: str = Field("main", pattern=r"^[a-z0-9-]{1,40}$", description="Name of the site among the server's keys.")
     site_name: str = Field("Live", min_length=1, max_length=80, description="Name of the site on its pages.")
-    language: str = Field("en", description="Language of the site, a BCP 47 tag.")
+    language: Language = Field("en", description="Language of the site, and of stories that name none, a BCP 47 tag.")
     public_url: str | None = Field(
         None, pattern=r"(?i)^https?://[^/\s?#]+/?$",
         description="Address that readers know the site by, https://news.example: for feeds, sitemaps and previews.",

@@ -11,7 +11,7 @@ from live.model.events import (
     UpdatePublished,
     UpdateRetracted,
 )
-from live.model.fields import Line, Moment, Slug, Text, UpdateID
+from live.model.fields import Language, Line, Moment, Slug, Text, UpdateID
 from live.model.identity import CLOCK, RANK, Deed, Identity, Role
 from live.model.readership import Delivery, Readership, spread_of
 from live.model.records import (
@@ -51,6 +51,7 @@ __all__ = [
     "Frozen",
     "Identity",
     "Image",
+    "Language",
     "Line",
     "Link",
     "ListedNotice",

@@ -82,7 +82,7 @@ class StoryEdit(Frozen):
     pub_status: PubStatus = "usable"
     notice: Text | None = Field(None, description="The public editor's note below the story.")
     ed_note: Text | None = Field(None, description="Internal: never shown to readers.")
-    language: Language = "en"
+    language: Language = Field("en", description="A BCP 47 tag; a new story that names none has the site's.")
     related: Annotated[tuple[Link, ...], Field(max_length=20)] = ()
     coverage_end: Moment | None = Field(None, description="When the coverage ended: no new updates after it.")
     submitted: Submitted = False

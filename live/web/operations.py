@@ -39,6 +39,8 @@ class Call:
     query: Mapping[str, str]
     body: dict[str, Any]
     if_match: frozenset[str] | None
+    language: str
+    """The site's, for what names none."""
     moment: datetime = field(default_factory=now)
 
     @property
@@ -104,13 +106,17 @@ class Operator:
         doorkeeper: recognises who calls.
         max_body: the largest request body, in bytes.
         rates: says who asks too often.
+        language: the site's, a BCP 47 tag.
     """
 
-    def __init__(self, stores: Stores, doorkeeper: Doorkeeper, max_body: int, rates: RequestRates) -> None:
+    def __init__(
+        self, stores: Stores, doorkeeper: Doorkeeper, max_body: int, rates: RequestRates, language: str
+    ) -> None:
         self._stores = stores
         self._doorkeeper = doorkeeper
         self._max_body = max_body
         self._rates = rates
+        self._language = language
 
     async def perform(self, operation: Operation, request: Request) -> Response:
         """The answer to one request. Raises Problem."""
@@ -118,7 +124,9 @@ class Operator:
         self._rates.take(identity.id)
         raw = await read_body(request, self._max_body)
         body = parse_body(request, raw) if operation.body else {}
-        call = Call(self._stores, identity, request.path_params, request.query_params, body, if_match(request))
+        call = Call(
+            self._stores, identity, request.path_params, request.query_params, body, if_match(request), self._language
+        )
         if operation.respond:
             answer = await operation.respond(call)
             return answer if isinstance(answer, Response) else answer_of(answer, operation.status)

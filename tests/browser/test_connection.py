@@ -191,11 +191,20 @@ def test_times_are_in_the_language_and_direction_of_the_story(page: Page, node: 
         page.context.set_offline(False)
 
 
-def test_site_in_a_language_written_from_right_to_left(page: Page, start_node: StartNode) -> None:
-    page.goto(start_node(language="ar").url)
-    expect(page.locator("html")).to_have_attribute("lang", "ar")
-    expect(page.locator("html")).to_have_attribute("dir", "rtl")
-    assert page.locator("body").evaluate("body => getComputedStyle(body).direction") == "rtl"
+def test_site_has_a_language_of_its_own_and_so_have_its_stories(
+    page: Page, newsroom: Newsroom, start_node: StartNode
+) -> None:
+    for language, direction, words in (("ar", "rtl", "الآن"), ("de", "ltr", "jetzt")):
+        site = start_node(language=language)
+        newsroom.client.base_url = site.url
+        newsroom.story(f"in-{language}")
+        for path in ("/", f"/story/in-{language}"):
+            open_live(page, site.url + path)
+            expect(page.locator("html")).to_have_attribute("lang", language)
+            assert page.locator("body").evaluate("body => getComputedStyle(body).direction") == direction
+            article = page.locator(f"article[lang={language}]").first
+            expect(article).to_have_attribute("dir", direction)
+            expect(article.locator("live-time").first).to_have_text(words)
 
 
 def test_no_page_asks_anything_of_other_sites(page: Page, node: Node, newsroom: Newsroom, story: str) -> None:

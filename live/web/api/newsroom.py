@@ -29,7 +29,7 @@ from live.model import (
     new_update_id,
 )
 from live.render import story_fragment, update_fragment
-from live.web.api.records import fields_of, the_story, the_update, there
+from live.web.api.records import fields_of, in_language, the_story, the_update, there
 from live.web.operations import Call, Operation
 from live.web.problems import invalid
 
@@ -95,7 +95,8 @@ class TokenList(Frozen):
 async def preview(call: Call) -> Preview:
     wish = call.draft(PreviewDraft)
     if wish.kind == "story":
-        record = changes.create_story(_model(StoryDraft, wish.draft), call.moment).record
+        draft = in_language(_model(StoryDraft, wish.draft), call.language)
+        record = changes.create_story(draft, call.moment).record
         assert isinstance(record, Story)
         return Preview(html=story_fragment(record.for_readers()))
     story = there(await call.state.story(wish.story or ""), f"There is no story '{wish.story}'.")

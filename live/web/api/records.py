@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from live.errors import NotFound, NotPermitted
-from live.model import Frozen, Story, StoryEdit, Update, UpdateDraft
+from live.model import Frozen, Story, StoryDraft, StoryEdit, Update, UpdateDraft
 from live.web.operations import Call
 
 R = TypeVar("R")
@@ -46,3 +46,8 @@ def require_may_write(call: Call, *versions: StoryEdit | UpdateDraft | Update) -
 def fields_of(record: Frozen) -> dict[str, Any]:
     """The record as JSON-ready fields, without those that are empty."""
     return record.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def in_language(draft: StoryDraft, language: str) -> StoryDraft:
+    """The draft; in this language if it names none."""
+    return draft if "language" in draft.model_fields_set else draft.model_copy(update={"language": language})

@@ -6,7 +6,7 @@ from typing import Any
 from live.errors import BadRequest, NotAllowedNow, NotFound, SlugTaken, StaleVersion
 from live.journal import Change, changes
 from live.model import Frozen, Story, StoryDraft, StoryEdit, Update, slugify
-from live.web.api.records import fields_of, require_may_write, the_story
+from live.web.api.records import fields_of, in_language, require_may_write, the_story
 from live.web.operations import Call, Operation
 
 STATUSES = ("draft", "submitted", "scheduled", "published", "withdrawn")
@@ -60,7 +60,7 @@ def status_of(story: Story) -> str:
 
 
 async def create_story(call: Call) -> Change:
-    draft = call.draft(StoryDraft)
+    draft = in_language(call.draft(StoryDraft), call.language)
     require_may_write(call, draft)
     change = changes.create_story(draft, call.moment, call.identity.name)
     assert isinstance(change.record, Story)

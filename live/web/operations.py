@@ -15,7 +15,17 @@ from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import Response
 
-from live.errors import BadRequest, BodyTooLarge, FieldError, Invalid, MalformedJSON, NotJSON, Problem, StaleVersion
+from live.errors import (
+    BadQuery,
+    BadRequest,
+    BodyTooLarge,
+    FieldError,
+    Invalid,
+    MalformedJSON,
+    NotJSON,
+    Problem,
+    StaleVersion,
+)
 from live.journal import Appended, Change, Receipt, State, Stores
 from live.model import Frozen, Identity, ListedNotice, Notice, Promo, Role, Story, Update, now
 from live.web.auth import Doorkeeper
@@ -98,6 +108,14 @@ class Operation:
     problems: tuple[type[Problem], ...] = ()
 
 
+def require_known(request: Request, names: tuple[str, ...]) -> None:
+    """Raises BadQuery when there is a parameter with another name: a mistyped filter must not find everything."""
+    for name in request.query_params:
+        if name not in names:
+            known = f"it takes {', '.join(names)}" if names else "it takes none"
+            raise BadQuery(f"There is no parameter '{name[:40]}'; {known}.")
+
+
 class Operator:
     """Carries out operations against the journal.
 
@@ -122,6 +140,7 @@ class Operator:
         """The answer to one request. Raises Problem."""
         identity = await self._doorkeeper.require(request, operation.role)
         self._rates.take(identity.id)
+        require_known(request, operation.query)
         raw = await read_body(request, self._max_body)
         body = parse_body(request, raw) if operation.body else {}
         call = Call(

@@ -22,9 +22,9 @@ def browser_path() -> str:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser(browser_path: str) -> Iterator[Browser]:
-    # Started for each test: Playwright's loop must not run beside those of other tests.
+    # Not for the whole session: Playwright's loop must not run beside those of other modules' tests.
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         yield browser

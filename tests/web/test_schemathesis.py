@@ -62,7 +62,7 @@ def update(editor: httpx.Client) -> dict[str, str]:
 
 
 @schema.parametrize()
-@hypothesis.settings(max_examples=12)
+@hypothesis.settings(max_examples=12, derandomize=True)
 def test_answers_are_as_the_document_tells(case: Case[Any], node: Node, editor: httpx.Client) -> None:
     case.call_and_validate(
         base_url=node.url, headers={"Authorization": editor.headers["Authorization"]}, checks=[*CHECKS, *OF_BAD_ONES]
@@ -71,7 +71,7 @@ def test_answers_are_as_the_document_tells(case: Case[Any], node: Node, editor: 
 
 
 @schema.include(path_regex=r"\{slug\}").parametrize()
-@hypothesis.settings(max_examples=15)
+@hypothesis.settings(max_examples=15, derandomize=True)
 def test_answers_about_what_is_there_are_too(
     case: Case[Any], node: Node, editor: httpx.Client, update: dict[str, str]
 ) -> None:

@@ -33,6 +33,7 @@ from live.web.pages import Pages
 from live.web.poll import Poll
 from live.web.sign_in import SignIn
 from live.web.stream import Stream
+from live.web.tracing import Traces
 
 TICK_SHARES = 10
 TIDYING_SECONDS = 4.0
@@ -66,7 +67,10 @@ class Node:
         sign_on, audit = sign_on_of(settings), self.stores.trail.note
         self.sign_in = SignIn(accounts, self.doorkeeper, self.layout, audit, sign_on, base)
         self.rates = RequestRates(settings.api_requests_per_minute)
-        self.operator = Operator(self.stores, self.doorkeeper, settings.max_body_bytes, self.rates, settings.language)
+        self.traces = Traces(settings.otel_endpoint, self.hub.tally.traced) if settings.otel_endpoint else None
+        self.operator = Operator(
+            self.stores, self.doorkeeper, settings.max_body_bytes, self.rates, settings.language, self.traces
+        )
         self.desk = Desk(self.doorkeeper, self.stores, self.layout)
         self.desk_events = DeskEvents(client, keys.desk_channel, self.doorkeeper.require)
         self.stream = Stream(
@@ -88,6 +92,8 @@ class Node:
         yield "desk events", self.desk_events.run
         yield "warm", self.pages.warm
         yield "metrics", self.metrics.run
+        if self.traces:
+            yield "traces", self.traces.run
 
     async def start(self) -> None:
         """Brings the hub to the end of the log."""

@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="Least important lines of the log: debug, info (each request), warning, error."
     )
+    otel_endpoint: str | None = Field(
+        None, description="OpenTelemetry collector (OTLP over HTTP) that gets traces of posts, by its address."
+    )
     metrics_allowed: str = Field(
         "127.0.0.1,::1", description="Addresses and networks that may read /metrics without an admin's token."
     )

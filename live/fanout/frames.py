@@ -63,7 +63,7 @@ Matched = tuple[tuple[int, str], ...]
 class Frames:
     """One entry (and the cursor before it), ready for every kind of reader; encoded on first use, then kept."""
 
-    __slots__ = ("_encoded", "_parts", "arrived", "cursor", "event", "previous", "topics", "waiting")
+    __slots__ = ("_encoded", "_parts", "arrived", "cursor", "event", "previous", "topics", "trace", "waiting")
 
     def __init__(self, entry: Entry, previous: Cursor) -> None:
         self.cursor = entry.cursor
@@ -72,6 +72,7 @@ class Frames:
         self.waiting = False
         """Whether the hub has yet to begin sending it."""
         self.event = entry.event
+        self.trace = entry.trace
         self._parts = tuple(parts_of(entry.event)) if entry.event else ()
         self._encoded: dict[tuple[Matched, Variant, bool], bytes] = {}
         self.topics = frozenset(topic for part in self._parts for topic in part.topics)

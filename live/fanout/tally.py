@@ -4,11 +4,23 @@ from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from time import monotonic
+from typing import NamedTuple
 
 from live.fanout.frames import Frames
+from live.model import Cursor
 
 UNREAD = 10_000
 """Times that are kept until somebody reads them; beyond that the oldest are lost."""
+
+
+class Traced(NamedTuple):
+    """An entry with a trace that went out to so many: when it came, when the last socket had it (monotonic)."""
+
+    trace: str
+    cursor: Cursor
+    arrived: float
+    sent: float
+    readers: int
 
 
 class Tally:
@@ -18,7 +30,7 @@ class Tally:
     its publication by the newsroom. Whoever reads them takes them out.
     """
 
-    __slots__ = ("deliveries", "entries", "fanout_seconds", "latency_seconds", "slow_closes")
+    __slots__ = ("deliveries", "entries", "fanout_seconds", "latency_seconds", "slow_closes", "traced")
 
     def __init__(self) -> None:
         self.entries = 0
@@ -26,6 +38,7 @@ class Tally:
         self.slow_closes = 0
         self.fanout_seconds = deque[float](maxlen=UNREAD)
         self.latency_seconds = deque[float](maxlen=UNREAD)
+        self.traced = deque[Traced](maxlen=UNREAD)
 
     def swept(self, batch: Sequence[Frames], reached: int) -> None:
         """Takes note of a sweep that is through: what it brought, and to how many readers."""
@@ -35,5 +48,7 @@ class Tally:
         moment, now = monotonic(), datetime.now(UTC)
         for frames in batch:
             self.fanout_seconds.append(moment - frames.arrived)
+            if frames.trace:
+                self.traced.append(Traced(frames.trace, frames.cursor, frames.arrived, moment, reached))
             if frames.event is not None:  # else it was withdrawn meanwhile
                 self.latency_seconds.append(max(0.0, (now - frames.event.at).total_seconds()))

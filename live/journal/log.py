@@ -45,6 +45,7 @@ class PublishedMessage(Frozen):
     id: str
     prev: str
     event: Event
+    trace: str = ""
 
 
 class Receipt(NamedTuple):
@@ -112,9 +113,10 @@ class Journal:
         self.abreast_at = -math.inf
         self.refills = self.deafness = 0
 
-    async def append(self, change: Change, receipt: Receipt, identity: Identity) -> Appended:
+    async def append(self, change: Change, receipt: Receipt, identity: Identity, trace: str = "") -> Appended:
         """Carries out a change: state, log and pub/sub message, all or nothing, durable when this returns.
 
+        The message carries the `trace`, if there is one.
         Repeating it with the same receipt changes nothing and returns the first answer.
 
         Raises:
@@ -137,6 +139,7 @@ class Journal:
             recorded(identity, change.deed),
             self._keys.desk_channel,
             publishing(self._client),
+            trace,
         ]  # fmt: skip
         status, *rest = await self._durably("EVAL", APPEND, len(keys), *keys, *arguments)
         if status == "reused":
@@ -246,7 +249,7 @@ class Journal:
                 verdict = position.offer(message)
                 if verdict is Verdict.DELIVER:
                     self.abreast_at = time.monotonic()
-                    yield Entry(message.cursor, message.event)
+                    yield Entry(message.cursor, message.event, message.trace)
                 if verdict is not Verdict.REFILL:
                     continue
                 self.refills += 1
@@ -260,7 +263,7 @@ class Journal:
             if raw is None:
                 return None
             parsed = PublishedMessage.model_validate_json(raw["data"])
-            return Message(Cursor.parse(parsed.id), Cursor.parse(parsed.prev), parsed.event)
+            return Message(Cursor.parse(parsed.id), Cursor.parse(parsed.prev), parsed.event, parsed.trace)
         except (ValueError, MalformedCursor) as error:
             log.error("ignored a message on %s that Live did not write: %s", self._keys.channel, error)
             return None

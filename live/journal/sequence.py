@@ -16,6 +16,7 @@ class Message(NamedTuple):
     cursor: Cursor
     previous: Cursor
     event: Event | None
+    trace: str = ""
 
 
 class Verdict(Enum):

@@ -76,3 +76,5 @@ class Entry(NamedTuple):
 
     cursor: Cursor
     event: Event | None
+    trace: str = ""
+    """The `traceparent` (W3C Trace Context) of what caused it, where that is traced and the entry came at once."""

@@ -5,6 +5,7 @@ import json
 import re
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
@@ -31,6 +32,7 @@ from live.model import Frozen, Identity, ListedNotice, Notice, Promo, Role, Stor
 from live.web.auth import Doorkeeper
 from live.web.limits import RequestRates
 from live.web.problems import invalid
+from live.web.tracing import Traces
 
 Draft = TypeVar("Draft", bound=Frozen)
 LONGEST_KEY = 255
@@ -125,16 +127,24 @@ class Operator:
         max_body: the largest request body, in bytes.
         rates: says who asks too often.
         language: the site's, a BCP 47 tag.
+        traces: where spans go, if they are wanted.
     """
 
     def __init__(
-        self, stores: Stores, doorkeeper: Doorkeeper, max_body: int, rates: RequestRates, language: str
+        self,
+        stores: Stores,
+        doorkeeper: Doorkeeper,
+        max_body: int,
+        rates: RequestRates,
+        language: str,
+        traces: Traces | None = None,
     ) -> None:
         self._stores = stores
         self._doorkeeper = doorkeeper
         self._max_body = max_body
         self._rates = rates
         self._language = language
+        self._traces = traces
 
     async def perform(self, operation: Operation, request: Request) -> Response:
         """The answer to one request. Raises Problem."""
@@ -153,7 +163,13 @@ class Operator:
         receipt = _receipt(request, identity, raw)
         if "idempotency-key" in request.headers and (first := await self._stores.journal.recall(receipt)) is not None:
             return restored(first)
-        return await self._change(operation, operation.decide, call, receipt)
+        if self._traces is None:
+            return await self._change(operation, operation.decide, call, receipt)
+        with self._traces.post(operation.method, operation.path, request.headers.get("traceparent", "")) as span:
+            response = await self._change(operation, operation.decide, call, receipt)
+            span.set_attribute("http.response.status_code", response.status_code)
+            span.set_attribute("live.cursor", response.headers.get("live-cursor", ""))
+            return response
 
     async def _change(self, operation: Operation, decide: Decide, call: Call, receipt: Receipt) -> Response:
         for attempt in range(TRIES):
@@ -166,7 +182,9 @@ class Operator:
                 return restored(first)
             answer = prepared(change.record, operation.status)
             try:
-                appended = await self._stores.journal.append(change, receipt._replace(answer=answer), call.identity)
+                with self._traces.append() if self._traces else nullcontext("") as trace:
+                    receipt = receipt._replace(answer=answer)
+                    appended = await self._stores.journal.append(change, receipt, call.identity, trace)
             except StaleVersion:
                 if call.if_match is not None or attempt == TRIES - 1:
                     raise

@@ -19,6 +19,7 @@
 -- ARGV[12] the audit record, JSON
 -- ARGV[13] pub/sub channel of the desks
 -- ARGV[14] 'PUBLISH', or on a cluster 'SPUBLISH': the channels have the keys' hash tag
+-- ARGV[15] the traceparent of the request, or ''
 --
 -- Returns {'done', cursor}, {'repeated', cursor, answer}, {'reused'} (same key, other request),
 -- or {'stale', number of the guard that failed (from 1), version found}.
@@ -55,7 +56,9 @@ if ARGV[6] ~= '' then
   if ARGV[9] ~= '' then
     redis.call('HSET', KEYS[3], ARGV[9], cursor)
   end
-  redis.call(ARGV[14], ARGV[1], '{"id":"' .. cursor .. '","prev":"' .. before .. '","event":' .. ARGV[6] .. '}')
+  local trace = ARGV[15] ~= '' and ',"trace":' .. cjson.encode(ARGV[15]) or ''
+  local place = '{"id":"' .. cursor .. '","prev":"' .. before .. '"'
+  redis.call(ARGV[14], ARGV[1], place .. trace .. ',"event":' .. ARGV[6] .. '}')
 end
 
 redis.call('XADD', KEYS[4], '*', 'record', ARGV[12])

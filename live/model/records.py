@@ -105,12 +105,14 @@ class Story(StoryEdit):
     version: int
     published: Moment | None = None
     edited_by: Line | None = None
+    has_updates: bool = False
 
     def card(self, at: datetime) -> "Card":
         """The story as the stream of stories shows it, last active at that moment."""
         return Card(
             slug=self.slug, headline=self.headline, sections=self.sections, by=self.by, image=self.image,
             teaser=teaser_of(self.body), urgency=self.urgency, language=self.language, version=self.version, at=at,
+            live=self.has_updates and (self.coverage_end is None or self.coverage_end > at),
         )  # fmt: skip
 
     def for_readers(self) -> "Story":
@@ -233,7 +235,10 @@ class Promo(PromoDraft):
 
 
 class Card(Frozen):
-    """A story as the stream of stories shows it. `teaser` is Markdown cut from the body; `at` its last activity."""
+    """A story as the stream of stories shows it. `teaser` is Markdown cut from the body; `at` its last activity.
+
+    It is `live` while it has updates and its coverage goes on.
+    """
 
     slug: Slug
     headline: str
@@ -245,3 +250,4 @@ class Card(Frozen):
     language: Language = "en"
     version: int
     at: Moment
+    live: bool = False

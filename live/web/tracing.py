@@ -1,6 +1,6 @@
 """Traces of a post's way (OpenTelemetry), where LIVE_OTEL_ENDPOINT is set: `post`, in it `append`, then `fanout`.
 
-Each process has a `fanout` of its own; the trace comes to it as a `traceparent` (W3C Trace Context) in the pub/sub message.
+Each process has a `fanout` of its own; the trace comes to it as a `traceparent` (W3C Trace Context) in the message.
 """
 
 import asyncio

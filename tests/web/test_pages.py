@@ -766,3 +766,21 @@ def test_the_fields_are_found_in_the_models() -> None:
     assert set(text_fields(StoryDraft)) >= {("headline",), ("sections", 0), ("by", 0, "note"), ("image", "src")}
     assert text_fields(PromoDraft) == [("text",), ("url",)]
     assert samples.STORY.keys() <= StoryDraft.model_json_schema(by_alias=True)["properties"].keys()
+
+
+def test_a_card_says_that_its_story_is_live_while_its_coverage_goes_on(admin: httpx.Client) -> None:
+    slug = create(admin)["slug"]
+
+    def is_live() -> bool:
+        return bool(page_of(admin, "/").one(f"#card-{slug}").all(".flag-live"))
+
+    assert not is_live()
+    post(admin, slug)
+    eventually(is_live)
+    admin.patch(f"/api/stories/{slug}", json={"headline": "Changed meanwhile"}).raise_for_status()
+    eventually(lambda: "Changed meanwhile" in page_of(admin, "/").one(f"#card-{slug}").text)
+    assert is_live()
+    admin.patch(f"/api/stories/{slug}", json={"coverageEnd": "2026-01-01T00:00:00Z"}).raise_for_status()
+    eventually(lambda: not is_live())
+    admin.patch(f"/api/stories/{slug}", json={"coverageEnd": None}).raise_for_status()
+    eventually(is_live)

@@ -67,6 +67,7 @@ def edit_story(old: Story, draft: StoryEdit, moment: datetime, by: str | None = 
     require_not_public(old, fields, moment)
     fields = held_back(fields, moment) | {"slug": old.slug, "edited_by": by, "version_created": moment}
     public = fields["pub_status"] == "usable"
+    fields |= {"has_updates": old.has_updates}
     fields |= {"first_created": old.first_created, "published": old.published or (moment if public else None)}
     story = Story(**fields, version=old.version + 1)
     writes = [Write("HSET", STORIES, (story.slug, stored(story))), *due_writes(old, story)]

@@ -64,8 +64,11 @@ def _changed(story: Story, old: Update | None, new: Update, kind: Any, moment: d
     if story.pub_status == "usable" and new.pub_status == "usable":
         card = None
         if step == "publish":
-            card = story.for_readers().card(moment)
             guards.append(Guard(STORIES, story.slug, story.version))  # the card must not be of an older version
+            if not story.has_updates:
+                story = story.model_copy(update={"has_updates": True})
+                writes.append(Write("HSET", STORIES, (story.slug, stored(story))))
+            card = story.for_readers().card(moment)
             writes += bumped(story, moment)
         event = UpdatePublished(type=kind, at=moment, update=new.for_readers(), card=card)
     action = f"update.{step or ('correct' if kind == 'correction' else 'edit')}"

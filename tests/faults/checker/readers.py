@@ -98,6 +98,7 @@ class Reader(ABC):
         self.client = client
         self._addresses = addresses
         self._unfinished: list[tuple[int, Cursor]] = []
+        self._asked: float | None = None  # seconds after which the server wants it to connect again
         self._present = asyncio.Event()
         self._present.set()
         self._session: asyncio.Task[None] | None = None
@@ -138,11 +139,12 @@ class Reader(ABC):
             await asyncio.wait([self._session])
             if not self._session.cancelled() and (error := self._session.exception()):
                 raise error
-            await asyncio.sleep(random.uniform(0, BACK_OFF))
+            await asyncio.sleep(random.uniform(0, BACK_OFF) if self._asked is None else self._asked)
 
     async def _visit(self) -> None:
         """Takes a page if there is none, then listens until the connection is cut."""
         self._unfinished.clear()
+        self._asked = None
         with suppress(*CUT):
             try:
                 if self.cursor is None:
@@ -162,6 +164,7 @@ class Reader(ABC):
         """One message. With `more` it counts only once its entry is complete: otherwise that comes again as a whole."""
         kind = message["type"]
         if kind == "reconnect":
+            self._asked = message["in"] / 1000
             raise Interrupted
         if kind == "reset":
             self.ledger.resets += 1

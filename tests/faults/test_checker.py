@@ -1,6 +1,7 @@
 """The checker: its verdict on made-up ledgers, on messages that a proxy tampers with, and on a site that is well."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import httpx
@@ -146,6 +147,29 @@ def test_a_fault_that_there_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     assert "no such fault: meteorite" in capsys.readouterr().err
 
 
+def test_a_fault_that_fails_stops_no_other_and_is_no_success(capsys: pytest.CaptureFixture[str]) -> None:
+    class Failing(Fault):
+        name = "failing"
+        what = "its site cannot be started"
+
+        def store(self, directory: Path) -> Any:
+            raise AssertionError("there is no such server")
+
+        async def inject(self, site: Site) -> None: ...
+
+    class Absent(Failing):
+        name = "absent"
+
+        def unavailable(self) -> str:
+            return "there is no such thing here"
+
+    assert main([], [Failing, Absent]) == 1
+    out, err = capsys.readouterr()
+    assert "| failing | not done: AssertionError, see above |" in out
+    assert "| absent | not done: there is no such thing here |" in out
+    assert "there is no such server" in err
+
+
 def test_a_fault_that_this_machine_cannot_have_is_told_and_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     class Missing(Fault):
         name = "missing"
@@ -157,5 +181,5 @@ def test_a_fault_that_this_machine_cannot_have_is_told_and_is_no_failure(capsys:
         async def inject(self, site: Site) -> None:
             raise AssertionError
 
-    main([], faults=[Missing])
+    assert main([], faults=[Missing]) == 0
     assert "| missing | not done: there is no such thing here |" in capsys.readouterr().out

@@ -6,6 +6,7 @@ python -m tests.faults.checker [--seconds 10] [--readers 500] [--rate 6] [--only
 import argparse
 import sys
 import tempfile
+import traceback
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,11 +43,20 @@ def main(arguments: Sequence[str] | None = None, faults: Sequence[type[Fault]] =
     reports: list[Report] = []
     for fault in faults:
         if fault.name in wanted:
-            with tempfile.TemporaryDirectory(prefix="live-faults-") as directory:
-                reports.append(uvloop.run(run(fault(), plan, Path(directory), say)))
+            reports.append(done(fault(), plan))
             say(reports[-1].row)
     print("\n".join([explanation(reports), "", HEAD, *(report.row for report in reports), "", summary(reports)]))
-    return 0 if all(report.verdict.good for report in reports if report.verdict) else 1
+    return 0 if all(report.good for report in reports) else 1
+
+
+def done(fault: Fault, plan: Plan) -> Report:
+    """The report of one fault. Whatever keeps it from being done does not keep the others from it."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="live-faults-") as directory:
+            return uvloop.run(run(fault, plan, Path(directory), say))
+    except Exception as error:
+        traceback.print_exception(error)
+        return Report(fault.name, fault.what, why=f"{type(error).__name__}, see above", failed=True)
 
 
 if __name__ == "__main__":

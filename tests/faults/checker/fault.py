@@ -8,6 +8,9 @@ from typing import Any, ClassVar
 from tests.faults.checker.site import Site
 from tests.journal.samples import Server
 
+PATIENCE = 60.0
+"""Seconds that real parts have for what they do by themselves, on a machine under load."""
+
 
 class Fault(ABC):
     """One way of breaking a site. What it says of itself stands in the report."""

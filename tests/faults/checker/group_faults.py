@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from tests.faults.checker.fault import Fault
+from tests.faults.checker.fault import PATIENCE, Fault
 from tests.faults.checker.site import NAME, Site
 from tests.faults.servers import Guarded, Sharded, leads
 from tests.journal.samples import until
@@ -26,7 +26,7 @@ class SentinelFailover(Fault):
 
     async def mend(self, site: Site) -> None:
         survivor = next(server for server in site.guarded.servers if server is not self.dead)
-        await until(lambda: leads(survivor), 30)
+        await until(lambda: leads(survivor), PATIENCE)
         await asyncio.to_thread(self.dead.start)
         # The sentinels would do it within ten seconds.
         await asyncio.to_thread(self.dead.call, "REPLICAOF", "127.0.0.1", site.guarded.port_of(survivor))
@@ -46,7 +46,7 @@ class ClusterFailover(Fault):
         await asyncio.to_thread(site.sharded.owner.kill)
 
     async def mend(self, site: Site) -> None:
-        await until(lambda: leads(site.sharded.replica), 30)
+        await until(lambda: leads(site.sharded.replica), PATIENCE)
         await asyncio.to_thread(site.sharded.owner.start)
 
 

@@ -13,7 +13,7 @@ HEAD = (
 
 @dataclass(frozen=True)
 class Report:
-    """Of one fault. Without a verdict it could not be done; `why` says why."""
+    """Of one fault. Without a verdict it was not done; `why` says why, `failed` that it should have been."""
 
     name: str
     what: str
@@ -24,6 +24,11 @@ class Report:
     polls: float = 0.0
     """Seconds from the mending until every reader of that sort had everything posted till then."""
     why: str = ""
+    failed: bool = False
+
+    @property
+    def good(self) -> bool:
+        return self.verdict.good if self.verdict else not self.failed
 
     @property
     def row(self) -> str:

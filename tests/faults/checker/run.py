@@ -17,7 +17,7 @@ from tests.faults.checker.report import Report
 from tests.faults.checker.site import STORIES, Site
 from tests.journal.samples import until
 
-JOIN_WITHIN = 60.0
+JOIN_WITHIN = 180.0
 AFTERWARDS = 2.5
 """Seconds more in which a duplicate would show: more than a reader waits between two polls."""
 WRONGS_SHOWN = 20
@@ -33,7 +33,7 @@ class Plan:
     rate: float = 6.0
     """Updates a second."""
     kinds: Sequence[type[Reader]] = KINDS
-    quiet_within: float = 45.0
+    quiet_within: float = 120.0
     """Seconds that readers have, after the last answer to an editor, to get everything."""
 
 

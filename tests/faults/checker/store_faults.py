@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from live.model import Cursor
-from tests.faults.checker.fault import Fault
+from tests.faults.checker.fault import PATIENCE, Fault
 from tests.faults.checker.site import NAME, Site
 from tests.journal.samples import Server, until
 
@@ -110,7 +110,7 @@ class DiskFull(Fault):
 
     async def inject(self, site: Site) -> None:
         await asyncio.to_thread(self._fill, site.server.directory / "filler")
-        await until(lambda: site.server.process.poll() is not None)
+        await until(lambda: site.server.process.poll() is not None, PATIENCE)
 
     def _fill(self, path: Path) -> None:
         with path.open("wb", buffering=0) as file:

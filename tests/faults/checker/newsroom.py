@@ -16,8 +16,8 @@ EDITORS = 4
 PATIENCE = 30.0
 """Seconds after which an editor gives an update up for which there was no answer."""
 ANSWER_WITHIN = 8.0
-HASTE = 0.01
-"""Every tenth request is cut after so many seconds, perhaps after it was carried out and before its answer."""
+HASTE = (0.0005, 0.005)
+"""Every tenth request is cut within so many seconds, perhaps after it was carried out and before its answer."""
 AGAIN = (429, 502, 503)
 
 
@@ -60,7 +60,7 @@ class Newsroom:
         key = {"Idempotency-Key": f"post-{post.number}"}
         while time.monotonic() < post.begun + PATIENCE:
             address = self._addresses[(editor + post.attempts) % len(self._addresses)]
-            within = HASTE if post.attempts == 0 and post.number % 10 == 0 else ANSWER_WITHIN
+            within = random.uniform(*HASTE) if post.attempts == 0 and post.number % 10 == 0 else ANSWER_WITHIN
             post.attempts += 1
             try:
                 answer = await client.post(address + path, json=body, headers=key, timeout=within)

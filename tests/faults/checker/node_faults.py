@@ -49,9 +49,11 @@ class ChannelCut(Fault):
     async def inject(self, site: Site) -> None: ...
 
     async def hold(self, site: Site, seconds: float) -> None:
+        cut = 0
         for _ in range(int(seconds * 5)):
-            await site.call("CLIENT", "KILL", "TYPE", "pubsub")
+            cut += await site.call("CLIENT", "KILL", "TYPE", "pubsub")
             await asyncio.sleep(0.2)
+        assert cut, "nobody had subscribed"
 
 
 class HalfOpenLink(Fault):

@@ -4,14 +4,17 @@ import asyncio
 import importlib.util
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from live.model import Cursor
 from tests.faults.checker.fault import PATIENCE, Fault
-from tests.faults.checker.site import NAME, Site
+from tests.faults.checker.site import NAME, STORIES, Site
 from tests.journal.samples import Server, until
 
 LOG = f"live:{{{NAME}}}:log"
@@ -157,6 +160,13 @@ class ClockStepped(Fault):
         with clock_from(self.clock):
             await asyncio.to_thread(site.nodes[0].start)
         self._step(3600)
+        for clock in (await self._clock_of_node(site), int((await site.call("TIME"))[0])):
+            assert abs(clock - time.time() - 3600) < 60, "the clock was not stepped"
+
+    async def _clock_of_node(self, site: Site) -> float:
+        async with httpx.AsyncClient(timeout=15) as client:
+            page = await client.get(f"{site.nodes[0].url}/story/{STORIES[0]}")
+        return float(page.headers["server-timing"].rpartition("=")[2]) / 1000
 
     async def hold(self, site: Site, seconds: float) -> None:
         await asyncio.sleep(seconds / 2)

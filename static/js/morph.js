@@ -12,12 +12,39 @@ export function morph(old, fresh) {
   trim(before, after, 0);
   const kept = trim(before, after, -1);
   const next = old.childNodes[old.childNodes.length - kept] ?? null;
-  if (before.length === after.length && before.every((node, at) => node.nodeName === after[at]?.nodeName)) {
-    before.forEach((node, at) => become(node, /** @type {ChildNode} */ (after[at])));
-    return;
+  for (const [number, like] of after.entries()) {
+    const at = partner(like, before, after.slice(number + 1));
+    for (const node of before.splice(0, Math.max(at, 0))) node.remove();
+    const node = at < 0 ? null : before.shift();
+    if (node) become(node, like);
+    else old.insertBefore(like, before[0] ?? next);
   }
   for (const node of before) node.remove();
-  for (const node of after) old.insertBefore(node, next);
+}
+
+/**
+ * Where among the old nodes is the one that a fresh one continues, or -1: the same, or else the first of its kind, as a
+ * paragraph that got other words. Old nodes that later fresh ones are the same as are left to those.
+ * @param {ChildNode} fresh
+ * @param {ChildNode[]} before
+ * @param {ChildNode[]} later
+ */
+function partner(fresh, before, later) {
+  // Text between elements is like any other: it does not say what comes after it.
+  if (!(fresh instanceof Element)) return before[0]?.nodeName === fresh.nodeName ? 0 : -1;
+  const same = before.findIndex((node) => isSame(node, fresh));
+  if (same >= 0) return same;
+  const at = before.findIndex((node) => isOfKind(node, fresh));
+  const passed = before.slice(0, at + 1).filter((node) => node instanceof Element);
+  return passed.some((node) => later.some((each) => isSame(node, each))) ? -1 : at;
+}
+
+/**
+ * @param {ChildNode} node
+ * @param {Element} other
+ */
+function isOfKind(node, other) {
+  return node instanceof Element && node.nodeName === other.nodeName && node.className === other.className;
 }
 
 /**

@@ -121,18 +121,19 @@ def test_a_card_changes_in_place(page: Page, node: Node, newsroom: Newsroom, pat
     newsroom.story("vote")
     open_live(page, node.url + path)
     card = page.locator("#card-vote")
-    expect(card.locator(".flag")).to_have_count(0)
+    expect(card.locator(".flag:not(.flag-live)")).to_have_count(0)
     handle = card.element_handle()
     moment = str(card.locator("time").get_attribute("datetime"))
     newsroom.edit_story("vote", headline="The vote is on", body="**What's new:** doors open.", urgency=2)
     expect(card.locator("h3 a")).to_have_text("The vote is on")
     expect(card.locator(".teaser")).to_have_text("What's new: doors open.")
-    expect(card.locator(".flag")).to_have_text("Breaking")
+    expect(card.locator(".flag:not(.flag-live)")).to_have_text("Breaking")
     expect(card).to_have_class(re.compile(r"\bcard-breaking\b"))
     newsroom.update("Now counting.", slug="vote")
     eventually(lambda: str(card.locator("time").get_attribute("datetime")) > moment)
+    expect(card.locator(".flag-live")).to_have_text("Live")
     newsroom.edit_story("vote", urgency=5)
-    expect(card.locator(".flag")).to_have_count(0)
+    expect(card.locator(".flag:not(.flag-live)")).to_have_count(0)
     assert handle.evaluate("(each, other) => each === other", card.element_handle()), "the card was replaced"
     assert slugs_of(page) == ["vote", "flood"]
 

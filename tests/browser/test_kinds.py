@@ -192,7 +192,7 @@ def test_copy_link_hands_on_an_address_that_leads_there(
     expect(button).to_have_text("Copy link")
     button.click()
     expect(button).to_have_text("Link copied")
-    expect(story_page.get_by_role("status").filter(has_text="Link copied")).to_have_count(1)
+    expect(story_page.get_by_role("status").filter(has_text="Link copied")).to_have_count(1, timeout=8_000)
     address = _clipboard(story_page)
     assert address == f"{node.url}/story/flood#u-{update}"
     assert shown.locator("a.permalink").evaluate("link => link.href") == address

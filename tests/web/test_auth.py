@@ -58,7 +58,7 @@ def test_what_is_public_is_out_of_a_reporters_hands(reporter: httpx.Client, edit
         for fields in ({"body": "Changed."}, {"pubStatus": "withheld"}):
             refused(reporter.patch(path, json=fields), 403, "Not permitted")
     refused(reporter.post(f"/api/stories/{story['slug']}/updates", json=UPDATE), 403, "Not permitted")
-    assert read(editor, f"/api/stories/{story['slug']}") == {**story, "updates": [update]}
+    assert read(editor, f"/api/stories/{story['slug']}") == {**story, "hasUpdates": True, "updates": [update]}
 
 
 def test_a_reporter_publishes_no_draft(reporter: httpx.Client) -> None:

@@ -365,6 +365,7 @@ def test_slow_heads_and_bodies_take_no_memory_and_nobody_else_waits(start_node: 
 def test_a_body_that_is_too_large_takes_no_memory(
     server: Node, tokens: dict[Role, str], path: str, length: bytes
 ) -> None:
+    before_it = server.output
     head = b"POST %b HTTP/1.1\r\nHost: live\r\nContent-Type: %b\r\nAuthorization: Bearer %b\r\n%b\r\n\r\n" % (
         path.encode(),
         b"application/x-www-form-urlencoded" if path.startswith("/desk") else b"application/json",
@@ -390,7 +391,7 @@ def test_a_body_that_is_too_large_takes_no_memory(
             except ConnectionResetError:
                 pass
         assert grown(server, before) < 16_000  # 80 MB were offered
-    assert "Traceback" not in server.output
+    assert "Traceback" not in server.output[len(before_it) :]
 
 
 def test_what_is_kept_for_readers_stays_small_whatever_they_ask_for(start_node: StartNode, valkey: str) -> None:

@@ -169,8 +169,10 @@ export class Page {
   #change(old, put) {
     const article = marked(put);
     article.classList.toggle("unread", old.classList.contains("unread"));
-    keepingPlace(() => morph(old, article));
-    if (isUpdate(put.list)) listKeyEvent(old);
+    keepingPlace(() => {
+      morph(old, article);
+      if (isUpdate(put.list)) listKeyEvent(old);
+    });
   }
 
   /**

@@ -77,7 +77,10 @@ def is_where_it_was(article: Locator, before: FloatRect) -> None:
     expect(article.locator("a.permalink")).to_be_focused()
 
 
-def test_news_of_every_kind_shifts_nothing(known: Page, newsroom: Newsroom) -> None:
+@pytest.mark.parametrize("anchoring", ["auto", "none"])
+def test_news_of_every_kind_shifts_nothing(known: Page, newsroom: Newsroom, anchoring: str) -> None:
+    """Also in browsers that do not hold the place by themselves (`overflow-anchor`), as Safari does not."""
+    known.evaluate("anchoring => document.documentElement.style.overflowAnchor = anchoring", anchoring)
     reading = read(known, 40)
     before = box(reading)
     above, other = (id_of(update(known, number)) for number in (55, 54))
@@ -98,6 +101,9 @@ def test_news_of_every_kind_shifts_nothing(known: Page, newsroom: Newsroom) -> N
         expect(known.locator(shown)).to_be_attached()
         is_where_it_was(reading, before)
         assert known.evaluate(SHIFTED) == 0, shown
+    newsroom.edit_update(above, keyEvent=False)
+    expect(known.locator(f"#u-{above} .mark-key")).to_have_count(0)
+    is_where_it_was(reading, before)
     reading.evaluate("article => article.style.marginTop = '99px'")
     eventually(lambda: known.evaluate(SHIFTED) > 0)  # a shift would have been seen
 

@@ -1,5 +1,6 @@
 """Every setting, read once from LIVE_* environment variables, then frozen; other modules are handed values."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
@@ -155,4 +156,14 @@ class Settings(BaseSettings):
             raise SettingsError(f"{name} is wrong: {first['msg']} (it is {first['input']!r}).") from None
         if settings.oidc_issuer and not (settings.oidc_client_id and settings.oidc_roles):
             raise SettingsError("LIVE_OIDC_ISSUER needs LIVE_OIDC_CLIENT_ID and LIVE_OIDC_ROLES beside it.")
+        if settings.otel_endpoint and not can_trace():  # here, and not in each worker, which would be started again
+            raise SettingsError("LIVE_OTEL_ENDPOINT needs more packages: pip install 'live-news[otel]'")
         return settings
+
+
+def can_trace() -> bool:
+    """Whether the packages that traces need are installed."""
+    try:
+        return all(map(find_spec, ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http")))
+    except ModuleNotFoundError:  # of a package around it
+        return False

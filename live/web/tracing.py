@@ -4,19 +4,22 @@ Each process has a `fanout` of its own; the trace comes to it as a `traceparent`
 """
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from live.errors import SettingsError
 from live.fanout.tally import Traced
+from live.web.problems import as_problem
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Span
 
 LOOK_SECONDS = 0.5
+FLUSH_SECONDS = 0.4
+"""How long a stopping process waits for the collector to take what is left; less than what ends its tasks again."""
 
 
 class Traces:
@@ -25,22 +28,18 @@ class Traces:
     Args:
         endpoint: the collector's base address, as OTEL_EXPORTER_OTLP_ENDPOINT has it.
         fanned_out: where the hub puts what it has sent to everybody.
-
-    Raises:
-        SettingsError: the packages are not installed.
     """
 
     def __init__(self, endpoint: str, fanned_out: deque[Traced]) -> None:
-        try:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-            from opentelemetry.sdk.resources import Resource
-            from opentelemetry.sdk.trace import TracerProvider
-            from opentelemetry.sdk.trace.export import BatchSpanProcessor
-            from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
-        except ImportError:
-            raise SettingsError("LIVE_OTEL_ENDPOINT needs more packages: pip install 'live-news[otel]'") from None
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
         self._context = TraceContextTextMapPropagator()
-        self._provider = TracerProvider(resource=Resource.create({"service.name": "live"}), shutdown_on_exit=False)
+        resource = Resource.create({"service.name": "live"}).merge(OTELResourceDetector().detect())  # OTEL_SERVICE_NAME
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces", timeout=5)
         self._provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=500))
         self._tracer = self._provider.get_tracer("live")
@@ -53,16 +52,28 @@ class Traces:
 
         context = self._context.extract({"traceparent": parent})
         fields = {"http.request.method": method, "http.route": path}
-        with self._tracer.start_as_current_span("post", context, SpanKind.SERVER, fields) as span:
-            yield span
+        with self._tracer.start_as_current_span(
+            "post", context, SpanKind.SERVER, fields, record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield span
+            except Exception as error:
+                failed(span, error)
+                raise
 
     @contextmanager
     def append(self) -> Iterator[str]:
         """The change being written, durably; yields what the pub/sub message carries."""
-        with self._tracer.start_as_current_span("append"):
+        with self._tracer.start_as_current_span(
+            "append", record_exception=False, set_status_on_exception=False
+        ) as span:
             carrier: dict[str, str] = {}
             self._context.inject(carrier)
-            yield carrier.get("traceparent", "")
+            try:
+                yield carrier.get("traceparent", "")
+            except Exception as error:
+                failed(span, error)
+                raise
 
     async def run(self) -> None:
         """Makes spans of what the hub has sent, for ever; at the end sends all that is left."""
@@ -72,7 +83,24 @@ class Traces:
                 await asyncio.sleep(LOOK_SECONDS)
         finally:
             self._take()
-            await asyncio.shield(asyncio.to_thread(self._provider.shutdown))
+            await self._flush()
+
+    async def _flush(self) -> None:
+        """Sends what is left, as far as the collector takes it in time.
+
+        In a thread that is none of the loop's: such a one would hold the process up until the collector answers.
+        """
+        loop, sent = asyncio.get_running_loop(), asyncio.Event()
+
+        def send() -> None:
+            self._provider.shutdown()
+            with suppress(RuntimeError):  # the loop was closed meanwhile
+                loop.call_soon_threadsafe(sent.set)
+
+        threading.Thread(target=send, daemon=True).start()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await sent.wait()
 
     def _take(self) -> None:
         ahead = time.time_ns() - time.monotonic_ns()
@@ -84,3 +112,14 @@ class Traces:
                 attributes={"live.cursor": str(done.cursor), "live.readers": done.readers},
             )  # fmt: skip
             span.end(ahead + round(done.sent * 1e9))
+
+
+def failed(span: "Span", error: Exception) -> None:
+    """Notes what an error is answered with; not its text, which may quote what an editor wrote."""
+    from opentelemetry.trace import StatusCode
+
+    status = as_problem(error).status
+    span.set_attribute("http.response.status_code", status)
+    span.set_attribute("error.type", type(error).__name__)
+    if status >= 500:  # the others are the caller's to mend
+        span.set_status(StatusCode.ERROR)

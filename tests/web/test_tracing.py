@@ -1,6 +1,7 @@
 """Traces of a post's way: real nodes, and a collector that keeps what it is sent."""
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -12,7 +13,7 @@ import httpx
 import pytest
 import redis
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
-from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from live.journal import Keys
 from tests.conftest import StartNode, editor_of, make_token
@@ -28,6 +29,7 @@ class Collector(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
+        self.services: set[str] = set()
         super().__init__(("127.0.0.1", 0), Taking)
 
     @property
@@ -50,6 +52,8 @@ class Taking(BaseHTTPRequestHandler):
         assert self.path == "/v1/traces"
         request = ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"])))
         for resource in request.resource_spans:
+            about = {each.key: each.value.string_value for each in resource.resource.attributes}
+            self.server.services.add(about["service.name"])
             for scope in resource.scope_spans:
                 self.server.spans += scope.spans
         self.send_response(200)
@@ -133,12 +137,41 @@ def test_a_collector_that_is_away_hinders_nobody(start_node: StartNode, valkey: 
     node.stop()
 
 
-def test_missing_packages_are_told_of_in_a_sentence() -> None:
-    script = (
-        "import sys; sys.modules['opentelemetry.sdk.trace'] = None\n"
-        "from collections import deque; from live.web.tracing import Traces\n"
-        "try: Traces('http://127.0.0.1:9', deque())\n"
-        "except Exception as error: print(type(error).__name__, error)"
+def test_a_collector_that_never_answers_does_not_hold_a_stopping_node_up(start_node: StartNode, valkey: str) -> None:
+    with Collector() as deaf:  # it listens, and nobody serves
+        node = start_node(otel_endpoint=deaf.url, drain_seconds=5)
+        with editor_of(node, make_token(valkey, node.site, "editor")) as editor:
+            create(editor)
+        node.stop()
+    assert node.process.returncode == 0
+    assert "still runs" not in node.output
+
+
+def test_a_refused_post_has_its_status_and_none_of_its_text(
+    start_node: StartNode, valkey: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_SERVICE_NAME", "newsroom")
+    node = start_node(otel_endpoint=collector.url)
+    with editor_of(node, make_token(valkey, node.site, "editor")) as editor:
+        assert editor.post("/api/stories", json={"slug": "quay"}).status_code == 422
+    (span,) = eventually(lambda: list(collector.spans))
+    assert attributes(span)["http.response.status_code"] == 422
+    assert span.status.code == Status.STATUS_CODE_UNSET and not span.status.message and not span.events
+    assert collector.services == {"newsroom"}
+
+
+@pytest.mark.parametrize("missing", ["opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_missing_packages_are_told_of_in_a_sentence(missing: str, workers: str) -> None:
+    script = f"import sys; sys.modules[{missing!r}] = None; from live.cli import app; app(['serve', '--port', '0'])"
+    settings = {"LIVE_OTEL_ENDPOINT": "http://127.0.0.1:9", "LIVE_WORKERS": workers}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | settings,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "SettingsError LIVE_OTEL_ENDPOINT needs more packages: pip install 'live-news[otel]'"
+    assert done.returncode == 1
+    assert done.stderr.strip() == "live: LIVE_OTEL_ENDPOINT needs more packages: pip install 'live-news[otel]'"

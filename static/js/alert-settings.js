@@ -8,7 +8,8 @@ const dialog = /** @type {HTMLDialogElement} */ (document.getElementById("alert-
 const form = /** @type {HTMLFormElement} */ (dialog.querySelector("form"));
 const fields = /** @type {Fields} */ (/** @type {unknown} */ (form.elements));
 
-dialog.addEventListener("close", () => dialog.returnValue === "save" && save());
+form.addEventListener("submit", save);
+form.querySelector("[type=button]")?.addEventListener("click", () => dialog.close());
 fields.desktop.addEventListener("change", () => void ask());
 fields.sound.addEventListener("change", () => fields.sound.checked && chime());
 
@@ -18,7 +19,6 @@ export function open() {
   fields.threshold.value = `${wanted.threshold}`;
   for (const name of /** @type {const} */ (["quietFrom", "quietTo"])) fields[name].value = wanted[name];
   hint("");
-  dialog.returnValue = "";
   dialog.showModal();
 }
 

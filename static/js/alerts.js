@@ -18,6 +18,7 @@ const NONE = { sound: false, desktop: false, threshold: 2, quietFrom: "", quietT
 /** Two notes, in Hz, and when each begins, in seconds. */
 const CHIME = /** @type {const} */ ([[880, 0], [1174.7, 0.16]]);
 const NOTE_SECONDS = 0.5;
+const LOCK_HELD_MS = 2_000;
 
 /** @type {AudioContext | null} */
 let audio = null;
@@ -54,13 +55,38 @@ export function prepare() {
 }
 
 /** @param {Alert} alert */
-export function raise({ urgency, version, text }) {
+export async function raise({ urgency, version, text }) {
   const wanted = wishes();
   const time = new Date().toTimeString().slice(0, 5);
-  if (urgency > wanted.threshold || isQuiet(wanted, time) || remembered("alerted") === version) return;
-  remember("alerted", version); // the other tabs keep silent
+  if (urgency > wanted.threshold || isQuiet(wanted, time) || !(await isFirstTab(version))) return;
   if (wanted.sound) chime();
   if (wanted.desktop) notify(text, version);
+}
+
+/**
+ * Whether no other tab has raised this version. Tabs learn late what another has stored, so that of two at the same
+ * moment a lock decides; the tab keeps it until the others can read.
+ * @param {string} version
+ */
+async function isFirstTab(version) {
+  if (remembered("alerted") === version) return false;
+  if (navigator.locks && !(await taken(`alert ${version}`))) return false;
+  remember("alerted", version);
+  return true;
+}
+
+/**
+ * @param {string} lock
+ * @returns {Promise<boolean>}
+ */
+function taken(lock) {
+  return new Promise((resolve) => {
+    const hold = async (/** @type {Lock | null} */ held) => {
+      resolve(held !== null);
+      if (held) await new Promise((release) => setTimeout(release, LOCK_HELD_MS));
+    };
+    navigator.locks.request(lock, { ifAvailable: true }, hold).catch(() => resolve(true));
+  });
 }
 
 export function chime() {

@@ -97,7 +97,7 @@ def test_a_story_has_its_headline_and_sections(page: Element) -> None:
 def test_a_story_has_its_bylines_with_the_authors_note(page: Element) -> None:
     by = page.one("article.story").one(".by")
     assert by.texts(".author") == ["Ada Quill", "Ben Oster"]
-    assert by.text == "By Ada Quill, reports on rivers and Ben Oster"
+    assert by.text == "By Ada Quill, reports on rivers, and Ben Oster"
     assert by.one(".author-note").text.strip(", ") == "reports on rivers"
 
 

@@ -132,7 +132,7 @@ def test_a_withdrawn_update_is_a_notice_with_its_reason(story_page: Page, newsro
     newsroom.retract(update, "The source took it back.")
     for _ in ("as it came", "as the server writes it"):
         notice = shown.locator(".withdrawal")
-        expect(notice).to_have_text(re.compile(r"This update was withdrawn Just now\. The source took it back\."))
+        expect(notice).to_have_text(re.compile(r"This update was withdrawn\. The source took it back\. Just now"))
         expect(shown.locator("img, h3, .mark, .body")).to_have_count(0)
         assert "This is not so." not in story_page.content()
         assert "A rumour" not in story_page.content()

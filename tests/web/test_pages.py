@@ -251,7 +251,7 @@ def test_a_withdrawn_update_shows_its_reason_and_none_of_its_text(admin: httpx.C
     page = eventually(lambda: _withdrawn(page_of(admin, f"/story/{slug}")))
     shown = page.one(f"#u-{update['id']}")
     assert shown.one(".withdrawal").text.startswith("This update was withdrawn")
-    assert shown.one(".withdrawal").text.endswith("It was a rumour from elsewhere.")
+    assert "It was a rumour from elsewhere." in shown.one(".withdrawal").text
     for text in ("A rumour.", "A first doubt.", UPDATE["headline"], "Dora Finch"):
         assert text not in page.one("main").text
     assert page.one("#key-events").all("li") == []

@@ -45,7 +45,10 @@ class Settings(BaseSettings):
     )
     tick_seconds: float = Field(15.0, ge=0.1, le=300, description="Seconds between two ticks (heartbeats) to readers.")
     receipt_seconds: float = Field(
-        2.0, ge=0, le=60, description="Seconds between pings that prove what arrived at readers; 0 for none."
+        2.0,
+        ge=0,
+        le=60,
+        description="Least seconds between pings that prove what arrived at readers, longer for large crowds; 0: none.",
     )
     reader_queue_bytes: int = Field(262_144, ge=4_096, description="What may wait for one slow reader, in bytes.")
     max_body_bytes: int = Field(262_144, ge=1_024, description="Largest request body, in bytes.")

@@ -174,6 +174,8 @@ class HTTPProtocol(HttpToolsProtocol, Lender):
         self._depart()
         self._arrived = 0
         WebSocketProtocol(self.config, self.server_state, self.app_state).upgrade(self)
+        # They refer back to this object, which would wait for the garbage collector otherwise.
+        self.parser = self.scope = None  # type: ignore[assignment]
 
     def shutdown(self) -> None:
         self._all.stopping.set()

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from starlette.datastructures import Headers
 from starlette.requests import Request
 
 from live.errors import ForeignOrigin, NotAuthenticated, NotPermitted, SignInFirst
@@ -126,7 +125,7 @@ def wanted(request: Request) -> str:
     return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
-def require_own_origin(headers: Headers, allowed: tuple[str, ...]) -> None:
+def require_own_origin(headers: Mapping[str, str], allowed: tuple[str, ...]) -> None:
     """Lets a page open the stream if it is ours or its origin is allowed (RFC 6455, 10.2); programs send no Origin.
 
     Raises:

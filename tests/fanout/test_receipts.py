@@ -321,6 +321,22 @@ async def test_entries_within_the_interval_share_the_next_wave(start: Start, joi
     assert await site.outcome(harbour) == (4, 2, 2)
 
 
+@pytest.mark.parametrize(("pongs", "waves"), [(1, 1), (1_000, 2)])
+async def test_the_more_readers_the_fewer_waves(
+    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch, pongs: int, waves: int
+) -> None:
+    """Three readers may answer three seconds later again if one pong a second is to be expected."""
+    monkeypatch.setattr(receipts, "PONGS_PER_SECOND", pongs)
+    site = start(0.01)
+    page, _, _ = [await join(site) for _ in range(3)]
+    site.publish()
+    await settle()
+    await asyncio.sleep(0.02)
+    site.publish()
+    await settle()
+    assert len(page.pings()) == waves
+
+
 async def test_a_wave_that_is_due_waits_a_moment_for_an_entry_to_go_with(
     start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:

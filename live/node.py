@@ -6,6 +6,7 @@ import resource
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from itertools import cycle
+from typing import TYPE_CHECKING
 
 from redis.asyncio import Redis
 
@@ -27,13 +28,15 @@ from live.web.limits import RequestRates
 from live.web.metrics import Metrics
 from live.web.networks import Networks
 from live.web.oembed import OEmbed
-from live.web.oidc import Provider, SingleSignOn
 from live.web.operations import Operator
 from live.web.pages import Pages
 from live.web.poll import Poll
 from live.web.sign_in import SignIn
 from live.web.stream import Stream
 from live.web.tracing import Traces
+
+if TYPE_CHECKING:
+    from live.web.oidc import SingleSignOn
 
 TICK_SHARES = 10
 TIDYING_SECONDS = 4.0
@@ -152,10 +155,12 @@ def limits_of(settings: Settings) -> Limits:
     )  # fmt: skip
 
 
-def sign_on_of(settings: Settings) -> SingleSignOn | None:
+def sign_on_of(settings: Settings) -> "SingleSignOn | None":
     """The newsroom's provider, if the settings name one."""
     if not (settings.oidc_issuer and settings.oidc_client_id):
         return None
+    from live.web.oidc import Provider, SingleSignOn  # its libraries take a tenth of the time to start
+
     return SingleSignOn(
         Provider(
             settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret or "",

@@ -17,8 +17,9 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
+from pydantic import ValidationError
 
-from live.errors import SignOnAway, SignOnRefused
+from live.errors import SignOnAway, SignOnRefused, SignOnStale
 from live.journal.secret import new_secret
 from live.model import RANK, Frozen, Identity, Role
 
@@ -65,6 +66,14 @@ class SingleSignOn:
     def pending(target: str) -> Pending:
         """A sign-in that begins now."""
         return Pending(nonce=new_secret(), verifier=new_secret(), target=target)
+
+    @staticmethod
+    def resumed(text: str) -> Pending:
+        """A sign-in as it was kept. Raises SignOnStale when this is none."""
+        try:
+            return Pending.model_validate_json(text)
+        except ValidationError:
+            raise SignOnStale() from None
 
     async def address(self, pending: Pending, state: str, redirect_uri: str) -> str:
         """Where the browser goes, to come back to `redirect_uri` with a code."""

@@ -7,10 +7,9 @@ that was recognised, so that an unknown name and a wrong token get the same answ
 import hmac
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -23,7 +22,6 @@ from live.journal.tokens import SHAPE, Token, folded, is_name_of
 from live.model import Identity
 from live.web.auth import Doorkeeper
 from live.web.layout import Layout
-from live.web.oidc import Pending, SingleSignOn
 from live.web.problems import headers_of
 from live.web.sessions import (
     address_of,
@@ -34,6 +32,9 @@ from live.web.sessions import (
     secret_of,
     set_cookie,
 )
+
+if TYPE_CHECKING:
+    from live.web.oidc import Pending, SingleSignOn
 
 Audit = Callable[[str, Identity | None, str], Awaitable[None]]
 """Records an action ("session.begin"), whose it was if that is known, and a sentence about it."""
@@ -58,7 +59,7 @@ class SignIn:
 
     def __init__(
         self, accounts: Accounts, doorkeeper: Doorkeeper, layout: Layout, audit: Audit,
-        sign_on: SingleSignOn | None = None, base: str = "",
+        sign_on: "SingleSignOn | None" = None, base: str = "",
     ) -> None:  # fmt: skip
         self._accounts = accounts
         self._doorkeeper = doorkeeper
@@ -178,19 +179,15 @@ class SignIn:
         clear_cookie(answer, request, SIGN_ON_COOKIE)
         return answer
 
-    async def _pending(self, request: Request) -> Pending:
+    async def _pending(self, request: Request) -> "Pending":
         """The sign-in that this browser began. Raises SignOnStale when it began none like this."""
         state = request.query_params.get("state", "")
         kept = request.cookies.get(cookie_name(request, SIGN_ON_COOKIE), "")
         if not (is_secret(state) and is_secret(kept) and hmac.compare_digest(state, kept)):
             raise SignOnStale()
-        found = await self._accounts.pending.take(state)
-        try:
-            return Pending.model_validate_json(found or "")
-        except ValidationError:
-            raise SignOnStale() from None
+        return self._provider().resumed(await self._accounts.pending.take(state) or "")
 
-    def _provider(self) -> SingleSignOn:
+    def _provider(self) -> "SingleSignOn":
         if self._sign_on is None:
             raise NotFound()
         return self._sign_on

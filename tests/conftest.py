@@ -1,6 +1,7 @@
 """Real parts for every test: a Valkey, server processes, tokens, clients; and a Chromium under tests/browser."""
 
 import asyncio
+import os
 import resource
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +19,10 @@ from live.journal.embedded import embedded
 from live.journal.tokens import Tokens
 from live.model import Role
 from tests.node import Node
+
+# Tests speak to this machine alone: each of some thousand clients would read the world's authorities, for 20 ms.
+os.environ.pop("SSL_CERT_FILE", None)
+os.environ["SSL_CERT_DIR"] = str(Path(__file__).parent)
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("live", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -18,7 +18,7 @@ run: $(VENV)/runtime
 
 test: $(VENV)/dev node_modules/.installed
 	@$(BIN)/python -m tests.tools
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 4 --dist worksteal --cov --cov-report=term $(ARGS)
 	$(BIN)/python -m tests.tools node --test "tests/js/*.test.js"
 
 check: $(VENV)/dev node_modules/.installed

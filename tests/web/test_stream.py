@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from live.journal import Keys
-from tests.conftest import StartNode, editor_of, make_token
+from tests.conftest import StartNode, editor_of, make_token, new_site
 from tests.faults.readers import TRANSPORTS, Reader, Transport
 from tests.node import Node, eventually
 from tests.web.samples import create, patch, post, retract, update_path
@@ -213,11 +213,19 @@ class Night:
             return reader.upto(self.cursors[-1])
 
 
+@pytest.fixture(scope="module")
+def forgetful(valkey: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A node that keeps five entries in memory."""
+    settings = {"redis_url": valkey, "site": new_site(), "data_dir": tmp_path_factory.mktemp("data"), "ring": 5}
+    node = Node(settings)
+    yield node
+    node.stop()
+
+
 @pytest.fixture
-def night(start_node: StartNode, valkey: str) -> Iterator[Night]:
-    node = start_node(ring=5)
-    with editor_of(node, make_token(valkey, node.site, "editor")) as editor:
-        yield Night(node, editor, 12)
+def night(forgetful: Node, valkey: str) -> Iterator[Night]:
+    with editor_of(forgetful, make_token(valkey, forgetful.site, "editor")) as editor:
+        yield Night(forgetful, editor, 12)
 
 
 @each_transport

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -26,8 +27,17 @@ from tests.bench.peers.servers import GENERATOR_CORE, HERE, Running
 
 REDIS_PORT = 16391
 FIRST_PORT = 16400
-LATENCY_SECONDS = 30
+LATENCY_SECONDS = 5
+"""Of each round."""
 Start = Callable[[], AbstractContextManager[Running]]
+
+
+class Delays(NamedTuple):
+    """Milliseconds of one round: p50 and p99 of all deliveries, p99 of each message's last."""
+
+    median: float
+    late: float
+    last: float
 
 
 @dataclass
@@ -45,10 +55,7 @@ class Row:
     bursts: list[float] = field(default_factory=list)
     post: float = 0.0
     """CPU µs of one post with nobody there."""
-    median: float = 0.0
-    late: float = 0.0
-    last: float = 0.0
-    """Milliseconds: p50, p99 of all deliveries, p99 of each message's last."""
+    delays: list[Delays] = field(default_factory=list)
     generator_share: float = 0.0
 
 
@@ -61,13 +68,12 @@ def measure(start: Start, readers: int, rounds: int) -> Row:
         post = bench.cpu_of_rounds(100, 1) / 100 * 1e6
         crowd.open(100)
         bench.per_delivery(20)  # warm: caches, allocator, Redis scripts
-        memory, cpu = resident_kib(server.pid), cpu_seconds(server.pid)
-        crowd.open(readers - 100)
-        crowd.idle(0.5)
+        memory = resident_kib(server.pid)
+        handshakes = [handshake(server.pid, crowd, (readers - 100) // rounds) for _ in range(rounds)]
         row = Row(
             server.name, readers,
-            handshake=(cpu_seconds(server.pid) - cpu) / (readers - 100) * 1e6,
-            memory=(resident_kib(server.pid) - memory) / (readers - 100),
+            handshake=statistics.median(handshakes),
+            memory=(resident_kib(server.pid) - memory) / (len(crowd) - 100),
             post=post,
         )  # fmt: skip
         bench.per_delivery(20)  # the first messages on a connection are acknowledged one by one (tcp_input.c)
@@ -77,11 +83,20 @@ def measure(start: Start, readers: int, rounds: int) -> Row:
         row.single = [bench.per_delivery(messages) for _ in range(rounds)]
         row.bursts = [bench.per_delivery(max(3, messages // 4), burst=8) for _ in range(rounds)]
         rate = 10.0 if readers <= 1000 else 3.0
-        latency = bench.latency(rate, int(rate * LATENCY_SECONDS))
-        row.median, row.late, row.last = latency.at(0.5), latency.at(0.99), latency.last_at(0.99)
-        row.generator_share = latency.generator_share
+        for _ in range(rounds):
+            latency = bench.latency(rate, int(rate * LATENCY_SECONDS))
+            row.delays.append(Delays(latency.at(0.5), latency.at(0.99), latency.last_at(0.99)))
+            row.generator_share = max(row.generator_share, latency.generator_share)
         crowd.close()
         return row
+
+
+def handshake(pid: int, crowd: Crowd, count: int) -> float:
+    """CPU µs for each of so many readers more."""
+    cpu = cpu_seconds(pid)
+    crowd.open(count)
+    crowd.idle(0.1)
+    return (cpu_seconds(pid) - cpu) / count * 1e6
 
 
 def contenders(directory: Path, url: str, size: int) -> Iterator[tuple[str, Start]]:
@@ -147,7 +162,7 @@ def table(rows: list[Row]) -> str:
     for row in rows:
         mark = "*" if row.generator_share > 0.9 else ""
         single, bursts = statistics.median(row.single), statistics.median(row.bursts)
-        delays = (f"{delay:.1f}{mark}" for delay in (row.median, row.late, row.last))
+        delays = (f"{statistics.median(rounds):.1f}{mark}" for rounds in zip(*row.delays, strict=True))
         cells = (row.name, f"{row.readers:,}", f"{single:.2f}", f"{bursts:.2f}", f"{row.post:.0f}", *delays)
         lines.append(f"| {' | '.join(cells)} | {row.memory:.1f} | {row.handshake:.0f} |")
     if any(row.generator_share > 0.9 for row in rows):

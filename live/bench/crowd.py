@@ -11,10 +11,12 @@ import select
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 MARKER = re.compile(rb"@@(\d+)@@")
 LONGEST_MARKER = 16
+PING, LONGEST_PING = b"\x89", 2 + 125
 AT_ONCE = 64
 """Handshakes under way at a time."""
 PATIENCE = 20.0
@@ -48,6 +50,8 @@ class Crowd:
         self._address = (host, port)
         self._request = (EVENTS if events else UPGRADE).format(path=path, host=host, port=port).encode()
         self._good = b" 200 " if events else b" 101 "
+        self._answers_pings = not events
+        self._pings: dict[int, bytes] = {}
         self._poll = select.epoll()
         self._sockets: dict[int, socket.socket] = {}
         self._tails: dict[int, bytes] = {}
@@ -119,8 +123,12 @@ class Crowd:
             self.read(left)
 
     def read(self, seconds: float, arrived: Callable[[int], None] | None = None) -> bool:
-        """Reads what there is, waiting for it at most so long; tells `arrived` each message's number."""
-        ready = self._poll.poll(seconds)
+        """Reads what there is, waiting for it at most so long; tells `arrived` each message's number.
+
+        Pings are answered while nothing is there to read: no reader waits for another one's pong.
+        """
+        while not (ready := self._poll.poll(0 if self._pings else seconds)) and self._pings:
+            self._answer_pings(AT_ONCE)
         for fd, _ in ready:
             self._take(fd, arrived)
         return bool(ready)
@@ -137,10 +145,27 @@ class Crowd:
             self.closed += 1
             return
         self._count(fd, data, arrived)
+        if self._answers_pings and PING in data[-LONGEST_PING:]:
+            self._note_ping(fd, data)
+
+    def _note_ping(self, fd: int, data: bytes) -> None:
+        """Looks for a ping at the end of what came."""
+        start = data.rfind(PING, -LONGEST_PING)
+        payload = data[start + 2 :]
+        if data[start + 1 : start + 2] == bytes((len(payload),)):
+            self._pings[fd] = payload
+
+    def _answer_pings(self, count: int) -> None:
+        """As every browser does by itself (RFC 6455, 5.5.2)."""
+        for _ in range(min(count, len(self._pings))):
+            fd, payload = self._pings.popitem()
+            with suppress(OSError):  # it left: the next look at it shows
+                self._sockets[fd].send(b"\x8a%c\0\0\0\0%b" % (0x80 | len(payload), payload))
 
     def _leave(self, fd: int) -> None:
         self._poll.unregister(fd)
         self._tails.pop(fd, None)  # the next reader may get the same descriptor
+        self._pings.pop(fd, None)
         self._sockets.pop(fd).close()
 
     def _count(self, fd: int, data: bytes, arrived: Callable[[int], None] | None = None) -> None:

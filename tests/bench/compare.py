@@ -10,8 +10,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ REDIS_PORT = 16391
 FIRST_PORT = 16400
 LATENCY_SECONDS = 5
 """Of each round."""
+PAUSE_SECONDS, RESTING_SHARE = 0.3, 0.1
 Start = Callable[[], AbstractContextManager[Running]]
 
 
@@ -42,53 +44,75 @@ class Delays(NamedTuple):
 
 @dataclass
 class Row:
-    """What was measured of one server with one number of readers."""
+    """What was measured of one server with one number of readers, a figure for each round."""
 
     name: str
     readers: int
-    handshake: float
+    memory: float = 0.0
+    """KiB per idle reader, when the first came: those who come after others find room that is there already."""
+    handshakes: list[float] = field(default_factory=list)
     """CPU µs."""
-    memory: float
-    """KiB per idle reader."""
     single: list[float] = field(default_factory=list)
-    """CPU µs per delivery, one update at a time, once for each round."""
+    """CPU µs per delivery, one update at a time."""
     bursts: list[float] = field(default_factory=list)
-    post: float = 0.0
+    posts: list[float] = field(default_factory=list)
     """CPU µs of one post with nobody there."""
     delays: list[Delays] = field(default_factory=list)
     generator_share: float = 0.0
 
 
-def measure(start: Start, readers: int, rounds: int) -> Row:
-    """All figures of one server."""
-    with start() as server:
-        crowd = Crowd("127.0.0.1", server.port, server.path, events=server.events)
+def measure(starts: list[Start], readers: int, rounds: int) -> list[Row]:
+    """All figures of some servers, which are up at the same time but have readers one after the other.
+
+    A round goes over all of them before the next begins, so that the slow and the fast moods of a machine that is
+    shared with others fall on all of them alike.
+    """
+    with ExitStack() as stack:
+        pairs = [(server, Row(server.name, readers)) for server in (stack.enter_context(start()) for start in starts)]
+        for number in range(1, rounds + 1):
+            for server, row in list(pairs):
+                try:
+                    take_round(server, row)
+                    say(f"round {number} of {rounds}: {row.name}, {readers:,} readers: {row.single[-1]:.2f} µs")
+                except Stalled as stalled:
+                    say(f"{row.name} with {readers:,} readers is left out: {stalled}")
+                    pairs.remove((server, row))
+        return [row for _, row in pairs]
+
+
+def take_round(server: Running, row: Row) -> None:
+    """Adds a round's figures to a row: readers come, get news, and go."""
+    crowd = Crowd("127.0.0.1", server.port, server.path, events=server.events)
+    try:
         bench = Bench(server.pid, crowd, server.publisher)
-        bench.cpu_of_rounds(100, 1)  # what a server does once, at its start, is not the cost of a post
-        post = bench.cpu_of_rounds(100, 1) / 100 * 1e6
+        bench.cpu_of_rounds(50, 1)  # what a server does once, at its start, is not the cost of a post
+        row.posts.append(bench.cpu_of_rounds(50, 1) / 50 * 1e6)
         crowd.open(100)
         bench.per_delivery(20)  # warm: caches, allocator, Redis scripts
         memory = resident_kib(server.pid)
-        handshakes = [handshake(server.pid, crowd, (readers - 100) // rounds) for _ in range(rounds)]
-        row = Row(
-            server.name, readers,
-            handshake=statistics.median(handshakes),
-            memory=(resident_kib(server.pid) - memory) / (len(crowd) - 100),
-            post=post,
-        )  # fmt: skip
+        row.handshakes.append(handshake(server.pid, crowd, row.readers - 100))
+        row.memory = row.memory or (resident_kib(server.pid) - memory) / (len(crowd) - 100)
         bench.per_delivery(20)  # the first messages on a connection are acknowledged one by one (tcp_input.c)
-        messages = max(10, 100_000 // readers)
+        messages = max(10, 100_000 // row.readers)
         # All that comes singly first: after large segments a receiver's kernel no longer acknowledges a small one when
         # it is read, but by a timer, on the core of the sender (__tcp_ack_snd_check, rcv_mss).
-        row.single = [bench.per_delivery(messages) for _ in range(rounds)]
-        row.bursts = [bench.per_delivery(max(3, messages // 4), burst=8) for _ in range(rounds)]
-        rate = 10.0 if readers <= 1000 else 3.0
-        for _ in range(rounds):
-            latency = bench.latency(rate, int(rate * LATENCY_SECONDS))
-            row.delays.append(Delays(latency.at(0.5), latency.at(0.99), latency.last_at(0.99)))
-            row.generator_share = max(row.generator_share, latency.generator_share)
+        row.single.append(bench.per_delivery(messages))
+        row.bursts.append(bench.per_delivery(max(3, messages // 4), burst=8))
+        rate = 10.0 if row.readers <= 1000 else 3.0
+        latency = bench.latency(rate, int(rate * LATENCY_SECONDS))
+        row.delays.append(Delays(latency.at(0.5), latency.at(0.99), latency.last_at(0.99)))
+        row.generator_share = max(row.generator_share, latency.generator_share)
+    finally:
         crowd.close()
-        return row
+        rest(server.pid)
+
+
+def rest(pid: int) -> None:
+    """Waits until a server has nothing more to do with the readers who left."""
+    before = -1.0
+    while cpu_seconds(pid) - before > RESTING_SHARE * PAUSE_SECONDS:
+        before = cpu_seconds(pid)
+        time.sleep(PAUSE_SECONDS)  # the pace of looking
 
 
 def handshake(pid: int, crowd: Crowd, count: int) -> float:
@@ -161,10 +185,10 @@ def table(rows: list[Row]) -> str:
     ]
     for row in rows:
         mark = "*" if row.generator_share > 0.9 else ""
-        single, bursts = statistics.median(row.single), statistics.median(row.bursts)
+        single, bursts, post, handshake = map(statistics.median, (row.single, row.bursts, row.posts, row.handshakes))
         delays = (f"{statistics.median(rounds):.1f}{mark}" for rounds in zip(*row.delays, strict=True))
-        cells = (row.name, f"{row.readers:,}", f"{single:.2f}", f"{bursts:.2f}", f"{row.post:.0f}", *delays)
-        lines.append(f"| {' | '.join(cells)} | {row.memory:.1f} | {row.handshake:.0f} |")
+        cells = (row.name, f"{row.readers:,}", f"{single:.2f}", f"{bursts:.2f}", f"{post:.0f}", *delays)
+        lines.append(f"| {' | '.join(cells)} | {row.memory:.1f} | {handshake:.0f} |")
     if any(row.generator_share > 0.9 for row in rows):
         lines.append("\n\\* the generator of the readers was busy all the time: it, not the server, is the limit")
     return "\n".join(lines)
@@ -211,15 +235,10 @@ def main() -> None:
         with servers.valkey(directory, REDIS_PORT) as url:
             size = frame_size(lambda: servers.live_server(url, directory / "live", FIRST_PORT - 1))
             say(f"messages of {size} bytes")
+            wanted = options.only.split(",") if options.only else None
             for readers in map(int, options.readers.split(",")):
-                for key, start in contenders(directory, url, size):
-                    if options.only and key not in options.only.split(","):
-                        continue
-                    try:
-                        rows.append(measure(start, readers, options.rounds))
-                        say(table(rows[-1:]).splitlines()[-1])
-                    except Stalled as stalled:
-                        say(f"{key} with {readers} readers: {stalled}")
+                starts = [start for key, start in contenders(directory, url, size) if not wanted or key in wanted]
+                rows += measure(starts, readers, options.rounds)
             print(table(rows))
             if not options.only:
                 print(f"\n{pages(url, directory)}\n\n{storms.run(url, directory, FIRST_PORT + 202)}")

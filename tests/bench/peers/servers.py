@@ -20,7 +20,6 @@ from live.journal.embedded import command as valkey_command
 
 HERE = Path(__file__).parent
 SERVER_CORE, GENERATOR_CORE = 0, 1
-CHANNEL = "news"
 NCHAN_MODULE = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 
 
@@ -38,16 +37,17 @@ class Running:
 
 
 class RedisPublisher:
-    """Publishes on the channel that the peers follow."""
+    """Publishes on the channel that a peer follows."""
 
-    def __init__(self, port: int, payload: Callable[[int], bytes]) -> None:
+    def __init__(self, port: int, channel: str, payload: Callable[[int], bytes]) -> None:
         self._client = Redis(port=port)
+        self._channel = channel
         self._payload = payload
 
     def send(self, numbers: Sequence[int]) -> None:
         with self._client.pipeline(transaction=False) as pipe:
             for number in numbers:
-                pipe.publish(CHANNEL, self._payload(number))
+                pipe.publish(self._channel, self._payload(number))
             pipe.execute()
 
     def settle(self) -> None:
@@ -122,11 +122,12 @@ def live_server(url: str, directory: Path, port: int, *, events: bool = False) -
 
 @contextmanager
 def fed_by_redis(name: str, words: Sequence[str | Path], port: int, redis: int, size: int) -> Iterator[Running]:
-    """A peer that follows the Redis channel; its messages have the size of Live's."""
-    with process([*words, str(port), str(redis), CHANNEL], core=SERVER_CORE) as pid:
+    """A peer that follows a Redis channel of its own; its messages have the size of Live's."""
+    channel = f"news-{port}"
+    with process([*words, str(port), str(redis), channel], core=SERVER_CORE) as pid:
         wait_for(lambda: answers(port))
-        wait_for(lambda: dict(Redis(port=redis, decode_responses=True).pubsub_numsub(CHANNEL))[CHANNEL] > 0)
-        yield Running(name, port, pid, "/ws", RedisPublisher(redis, lambda number: payload(number, size)))
+        wait_for(lambda: dict(Redis(port=redis, decode_responses=True).pubsub_numsub(channel))[channel] > 0)
+        yield Running(name, port, pid, "/ws", RedisPublisher(redis, channel, lambda number: payload(number, size)))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ Everything here runs on one event loop; what must be atomic has no `await` in it
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from itertools import chain, compress
@@ -46,7 +46,7 @@ class Hub:
         self._audiences: dict[tuple[frozenset[str], Variant], Audience] = {}
         self._by_topic: dict[str, set[Audience]] = {}
         give_up, progressed = partial(self.close_all, CloseCode.TRY_AGAIN_LATER), lambda: self._ring.shrink(self.begun)
-        self._pump = Pump(self._errands, self._heartbeat, give_up, progressed, self.tally.swept)
+        self._pump = Pump(self._errands, self._pings, self._heartbeat, give_up, progressed, self.tally.swept)
         self.receipts = Receipts(receipt_seconds, self._pump.put_pings)
         self._notices: dict[Variant, tuple[object, bytes]] = {}
         self._last_hello: tuple[object, bytes] = (None, b"")
@@ -128,15 +128,8 @@ class Hub:
         for audience in list(self._audiences.values()):
             yield from [*audience.ready.values(), *audience.others]
 
-    def _errands(self, batch: Sequence[Frames], ahead: bool) -> Iterable[Errand]:
-        """What each audience gets of some entries, all urgent or all routine, and of pings, which overtake nothing."""
-        errands = {errand.audience: errand for errand in self._news(batch, ahead)}
-        if not ahead:
-            return self.receipts.with_pings(errands)
-        self.receipts.ask_later()
-        return errands.values()
-
-    def _news(self, batch: Sequence[Frames], ahead: bool) -> Iterator[Errand]:
+    def _errands(self, batch: Sequence[Frames], ahead: bool) -> Iterator[Errand]:
+        """What each audience gets of some entries, which are all urgent or all routine."""
         receipts = self.receipts.open(batch)
         concerned = set[Audience]()
         for topic in frozenset[str]().union(*(frames.topics for frames in batch)):
@@ -149,6 +142,10 @@ class Hub:
             if batch[0].urgent:  # some readers have a backlog to overtake, though nothing waits here
                 overtaking = b"".join(frames.encoded(topics, variant, ahead=True) for frames in batch)
             yield Errand(audience, b"".join(parts), overtaking)
+        self.receipts.follow_up()
+
+    def _pings(self) -> Iterator[Errand]:
+        return self.receipts.pings()
 
     def _heartbeat(self) -> Iterator[Errand]:
         return self._to_all(wire.tick(self.position, self._clock()))

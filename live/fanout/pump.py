@@ -25,8 +25,9 @@ class Pump:
     """The order of sending.
 
     Args:
-        errands: what each audience gets of some entries, which are all urgent or all routine (or none: then what is
-            due otherwise); `ahead` says whether others before them are still to come.
+        errands: what each audience gets of some entries, which are all urgent or all routine; `ahead` says whether
+            others before them are still to come.
+        pings: what each audience gets as a ping after entries.
         heartbeat: what each audience gets as a tick.
         progressed: is called when `begun` has moved.
         give_up: is called when a sweep failed, and some readers may not have got what they should have.
@@ -36,12 +37,14 @@ class Pump:
     def __init__(
         self,
         errands: Callable[[Sequence[Frames], bool], Iterable[Errand]],
+        pings: Callable[[], Iterable[Errand]],
         heartbeat: Callable[[], Iterable[Errand]],
         give_up: Callable[[], None],
         progressed: Callable[[], None],
         swept: Callable[[Sequence[Frames], int], None],
     ) -> None:
         self._errands = errands
+        self._pings = pings
         self._heartbeat = heartbeat
         self._give_up = give_up
         self._progressed = progressed
@@ -50,7 +53,8 @@ class Pump:
         """Entries that no sweep has begun with."""
         self._sweeps: list[Sweep] = []  # the last one is under way; an urgent one lies on a routine one
         self._shares: list[tuple[int, int]] = []  # of the heartbeat, due
-        self._pings = False  # are due, even if there is no entry to send
+        self._pings_due = False
+        self._pings_waited = False  # for entries that came meanwhile: that once is enough
         self._slowed: list[Reader] = []
         self._running = False
         self._progress = asyncio.Event()
@@ -75,8 +79,8 @@ class Pump:
         self._wake()
 
     def put_pings(self) -> None:
-        """Has the pings sent that are due, when nothing else is under way."""
-        self._pings = True
+        """Has the pings sent that are due, when all sweeps are through."""
+        self._pings_due = True
         self._wake()
 
     def restart(self, errands: Iterable[Errand]) -> None:
@@ -108,7 +112,7 @@ class Pump:
             log.exception("a sweep failed")
             self._sweeps.clear()
             self._give_up()
-        self._running = bool(self._sweeps or self.waiting or self._pings or self._shares)
+        self._running = bool(self._sweeps or self.waiting or self._pings_due or self._shares)
         if self._running:
             asyncio.get_running_loop().call_soon(self._pump, context=OF_NOBODY)
 
@@ -124,13 +128,14 @@ class Pump:
                 return
         if under_way is not None:
             return
-        if self.waiting:
+        if self.waiting and not self._pings_waited:
+            self._pings_waited = self._pings_due
             batch = list(self.waiting)
             self._take(batch)
             self._sweeps.append(Sweep(self._errands(batch, False), urgent=False, batch=batch))
-        elif self._pings:
-            self._pings = False
-            self._sweeps.append(Sweep(self._errands((), False), urgent=False))
+        elif self._pings_due:
+            self._pings_due = self._pings_waited = False
+            self._sweeps.append(Sweep(self._pings(), urgent=False))
         elif self._shares:
             self._sweeps.append(Sweep(self._heartbeat(), urgent=False, share=self._shares.pop(0)))
 

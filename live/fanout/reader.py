@@ -149,12 +149,11 @@ class Reader(asyncio.Protocol):
                 self._socket.setsockopt(socket.IPPROTO_TCP, THIN_STREAM, b"reno")
         self.raw_send = self._socket.send
 
-    def send(self, data: bytes, ahead: bytes | None = None, ping: bytes = b"") -> None:
+    def send(self, data: bytes, ahead: bytes | None = None) -> None:
         """Writes the data, or keeps it until the socket takes it.
 
-        An urgent entry has a form to go `ahead` of what waits; the `ping` at its end does not overtake. When too much
-        waits, the reader is closed; but an entry larger than the limit passes when nothing else waits, else it could
-        never be read.
+        An urgent entry has a form to go `ahead` of what waits. When too much waits, the reader is closed; but an entry
+        larger than the limit passes when nothing else waits, else it could never be read.
         """
         if self._closing or not data:
             return
@@ -166,8 +165,7 @@ class Reader(asyncio.Protocol):
             self.close(CloseCode.TOO_SLOW)
         elif ahead is not None and backlog.routine:
             backlog.urgent.append(ahead)
-            backlog.routine.append(ping)
-            backlog.size += len(ahead) + len(ping)
+            backlog.size += len(ahead)
         else:
             (backlog.routine if ahead is None else backlog.urgent).append(data)
             backlog.size += len(data)
@@ -223,11 +221,12 @@ class Reader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A reader has nothing to say but pings, pongs and goodbye."""
+        payload = lone_pong(data)
+        if payload is not None and (self._inbox is None or self._inbox.parser.idle):
+            if self._hub.receipts.confirm(self, payload):
+                return
         if self.variant.wire == "sse":
             self.abort()
-            return
-        payload, idle = lone_pong(data), self._inbox is None or self._inbox.parser.idle
-        if payload is not None and idle and self._hub.receipts.confirm(self, payload):
             return
         inbox = self._inbox = self._inbox or Inbox(asyncio.get_running_loop().time(), self.variant.wire == "deflated")
         if inbox.broken:

@@ -1,8 +1,8 @@
 """What became of entries: a ping after them, and the pong that a reader's browser answers by itself.
 
 A connection keeps its order, so whoever answers the ping has got all that was sent before it. Pings go out in *waves*,
-at most one in an interval, longer the more readers: in the same write as an entry, or on their own for the entries
-since the last one.
+at most one in an interval, longer the more readers, for the entries since the last one. A wave follows when everybody
+has the news: in the same write as an entry, the first pongs would hold the last readers' news up.
 Server-sent events have no pings: their readers are counted, and can prove nothing.
 
 Entries and waves share one running number, given when their sweep begins, and a reader has one of them: all up to it is
@@ -31,10 +31,9 @@ if TYPE_CHECKING:
 
 LOOKS = (0.25, 1.0, 2.0, 5.0, 10.0)
 """Seconds after its wave at which a receipt is told of, if it changed; the last look is final."""
-PATIENCE = 0.5
-"""Seconds that a wave waits for an entry to go with, so that it takes no write of its own while news is frequent."""
-PONGS_PER_SECOND = 2_500
-"""Pongs that this process lets itself in for on average: about 2 % of a core. Large crowds have fewer waves."""
+PINGS_PER_SECOND = 2_000
+"""Pings that this process sends, and pongs that it takes, on average: about 2 % of a core. Large crowds have fewer
+waves."""
 KNOWN_WAVES = 1_000
 """Waves whose pongs are recognised, however late: a reader who slept answers all of them at once."""
 
@@ -153,7 +152,7 @@ class Receipts:
 
     Args:
         seconds: the least time between two waves; 0 means that there are neither waves nor receipts.
-        wake: has the pump begin a sweep when it can, even if there is nothing to send but pings.
+        wake: has the pump ask for the `pings`, when nothing else is under way.
     """
 
     def __init__(self, seconds: float, wake: Callable[[], None]) -> None:
@@ -186,45 +185,37 @@ class Receipts:
                 receipt.written += len(audience)
                 self._pending.setdefault(audience, []).append(receipt)
 
-    def with_pings(self, errands: dict[Audience, Errand]) -> Iterable[Errand]:
-        """The errands of a sweep that overtakes nothing, each with a ping at its end if a wave may begin.
-
-        The other audiences whose receipts are pending get the ping alone.
-        """
+    def pings(self) -> Iterator[Errand]:
+        """Begins a wave: a ping to each audience whose receipts are pending."""
         moment = time.monotonic()
-        if not self._pending or moment < self._next:
-            self.ask_later()
-            return errands.values()
-        ping, wave = self._begin(moment)
-        for audience in wave:
-            known = errands.get(audience, Errand(audience, b"", None))
-            errands[audience] = known._replace(data=known.data + ping, ping=ping)
-        return errands.values()
-
-    def _begin(self, moment: float) -> tuple[bytes, Iterable[Audience]]:
-        """Begins a wave; returns the ping's frame and whom it goes to."""
         alike: dict[tuple[Receipt, ...], Share] = {}
         shares = {}
         for audience, receipts in self._pending.items():
             key = tuple(receipts)
             shares[audience] = alike[key] = alike.get(key) or Share(key)
         self._pending = {}
-        covered = {receipt.number: receipt for share in alike.values() for receipt in share.receipts}
-        for share in alike.values():
+        ping = self._ping(moment, shares) if shares else b""
+        return (Errand(audience, ping, None) for audience in shares)
+
+    def _ping(self, moment: float, shares: dict[Audience, Share]) -> bytes:
+        """The frame of a wave that begins."""
+        covered = {}
+        for share in {*shares.values()}:
             for receipt in share.receipts:
                 receipt.shares.append(share)
+                covered[receipt.number] = receipt
         for receipt in covered.values():
             receipt.sent(moment)
         self.number += 1
         reached = sum(len(audience) for audience in shares)
-        self._next = moment + max(self._seconds, reached / PONGS_PER_SECOND)
+        self._next = moment + max(self._seconds, reached / PINGS_PER_SECOND)
         wave = Wave(self.number, moment + LOOKS[-1], shares)
         # The cursor is for people who look; the rest cannot be guessed, so who answers it has read it.
         payload = f"{covered[max(covered)].cursor} {secrets.token_urlsafe(9)}".encode()
         self._waves.append(wave)
         self._known[payload] = wave
         self._forget(moment)
-        return frame(Opcode.PING, payload), list(shares)
+        return frame(Opcode.PING, payload)
 
     def _forget(self, moment: float) -> None:
         while self._waves and self._waves[0].ends <= moment:
@@ -232,13 +223,17 @@ class Receipts:
         while len(self._known) > KNOWN_WAVES:
             self._known.popitem(last=False)[1].shares = None
 
-    def ask_later(self) -> None:
+    def follow_up(self) -> None:
         """Sees to it that what is pending gets its wave as soon as one may begin."""
-        if self._pending and self._timer is None:
-            delay = max(0.0, self._next + PATIENCE - time.monotonic())
-            self._timer = asyncio.get_running_loop().call_later(delay, self._ask)
+        if not self._pending or self._timer is not None:
+            return
+        delay = self._next - time.monotonic()
+        if delay <= 0:
+            self._wake()
+        else:
+            self._timer = asyncio.get_running_loop().call_later(delay, self._due)
 
-    def _ask(self) -> None:
+    def _due(self) -> None:
         self._timer = None
         self._wake()
 

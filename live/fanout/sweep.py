@@ -10,15 +10,11 @@ from live.fanout.reader import Reader
 
 
 class Errand(NamedTuple):
-    """What one audience gets. `ahead` is the form of an urgent entry that overtakes, None for routine ones.
-
-    `ping` is the frame that `data` ends with, if a wave goes with it: it overtakes nothing.
-    """
+    """What one audience gets. `ahead` is the form of an urgent entry that overtakes, None for what is routine."""
 
     audience: Audience
     data: bytes
     ahead: bytes | None
-    ping: bytes = b""
 
 
 class Leg:
@@ -94,7 +90,7 @@ class Sweep:
     def _hand_to_others(self, leg: Leg, budget: int) -> int:
         count = min(budget, len(leg.others))
         for _ in range(count):
-            leg.others.pop().send(leg.errand.data, leg.errand.ahead, leg.errand.ping)
+            leg.others.pop().send(leg.errand.data, leg.errand.ahead)
         return count
 
     def settle(self, slowed: list[Reader]) -> None:
@@ -102,4 +98,4 @@ class Sweep:
         for leg in self._legs:
             behind = {reader.raw_send: reader for reader in slowed if reader.audience is leg.errand.audience}
             for send in leg.exclude(set(behind)) if behind else ():
-                behind[send].send(leg.errand.data, leg.errand.ahead, leg.errand.ping)
+                behind[send].send(leg.errand.data, leg.errand.ahead)

@@ -101,10 +101,13 @@ def begins_close(data: bytes) -> bool:
     return data[:1] == bytes((FIN | Opcode.CLOSE,))
 
 
+WHOLE_PONG = int(FIN | Opcode.PONG)
+
+
 def lone_pong(data: bytes) -> bytes | None:
     """The payload of a client's pong, where that is all that came; None for anything else, which is the parser's."""
     size = len(data) - 6
-    if not 0 <= size <= LONGEST_CONTROL or data[0] != FIN | Opcode.PONG or data[1] != MASKED | size:
+    if not 0 <= size <= LONGEST_CONTROL or data[0] != WHOLE_PONG or data[1] != MASKED | size:
         return None
     return unmask(data[6:], data[2:6])
 

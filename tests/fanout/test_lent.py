@@ -49,8 +49,10 @@ def reading(server: Node, topics: str = "front", headers: Mapping[str, str] = UP
 
 
 def news(client: RawClient) -> dict[str, Any]:
-    """The next message that is no heartbeat."""
+    """The next message that is no heartbeat, with or without a ping before it."""
     for frame in client.frames():
+        if frame.opcode == PING:
+            continue
         assert frame.opcode == TEXT, frame
         message: dict[str, Any] = json.loads(frame.text)
         if message["type"] != "tick":

@@ -94,14 +94,27 @@ class Site:
         return found.written, found.confirmed, found.left
 
 
+def pinged(pages: list[Page]) -> int:
+    """How many pings came to these pages and were not looked at."""
+    for page in pages:
+        page.read()
+    return sum(len(page.decoder.pings) for page in pages)
+
+
+def has(pages: list[Page], cursor: Cursor) -> int:
+    """How many of these pages have an entry."""
+    for page in pages:
+        page.read()
+    return sum(str(cursor) in page.decoder.seen for page in pages)
+
+
 Start = Callable[[float], Site]
 Join = Callable[..., Awaitable[Page]]
 
 
 @pytest.fixture(autouse=True)
 def attentive(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Receipts are told of whenever they change, and a wave that is due waits for nothing."""
-    monkeypatch.setattr(receipts, "PATIENCE", 0.0)
+    """Receipts are told of whenever they change."""
     monkeypatch.setattr(receipts, "LOOKS", (*(look * LOOK for look in range(9_000)), 10.0))
 
 
@@ -326,7 +339,7 @@ async def test_the_more_readers_the_fewer_waves(
     start: Start, join: Join, monkeypatch: pytest.MonkeyPatch, pongs: int, waves: int
 ) -> None:
     """Three readers may answer three seconds later again if one pong a second is to be expected."""
-    monkeypatch.setattr(receipts, "PONGS_PER_SECOND", pongs)
+    monkeypatch.setattr(receipts, "PINGS_PER_SECOND", pongs)
     site = start(0.01)
     page, _, _ = [await join(site) for _ in range(3)]
     site.publish()
@@ -335,25 +348,6 @@ async def test_the_more_readers_the_fewer_waves(
     site.publish()
     await settle()
     assert len(page.pings()) == waves
-
-
-async def test_a_wave_that_is_due_waits_a_moment_for_an_entry_to_go_with(
-    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(receipts, "PATIENCE", NEVER_AGAIN)
-    site = start(0.01)
-    page = await join(site)
-    site.publish()
-    await settle()
-    waiting = site.publish()
-    await settle()
-    assert len(page.pings()) == 1
-    await asyncio.sleep(0.02)  # so that the interval is over
-    assert page.pings() == []
-    site.publish()
-    await settle()
-    await page.pong(*page.pings())
-    assert await site.outcome(waiting) == (1, 1, 0)
 
 
 async def test_who_leaves_before_the_wave_is_not_missing(start: Start, join: Join) -> None:
@@ -395,27 +389,56 @@ async def test_a_reader_who_is_behind_gets_the_ping_in_its_place(start: Start, j
     assert await site.outcome(urgent) == (1, 1, 0)
 
 
-async def test_an_urgent_entry_on_top_of_a_sweep_waits_for_its_wave(
+async def test_a_wave_follows_when_everybody_has_the_news(
     start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else some would get its ping before that of the sweep under way, and answer for what they have not got."""
+    """Else the first answers would hold up the last readers' news."""
+    monkeypatch.setattr(pump, "SLICE", 1)
+    site = start(AT_ONCE)
+    pages = [await join(site) for _ in range(4)]
+    cursor = site.publish()
+    await until(lambda: pinged(pages) == 1)
+    assert all(str(cursor) in page.decoder.seen for page in pages)
+
+
+async def test_a_wave_waits_for_entries_that_came_meanwhile_but_only_once(
+    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pump, "SLICE", 1)
+    site = start(AT_ONCE)
+    pages = [await join(site) for _ in range(4)]
+    first = site.publish()
+    await spin(2)
+    second = site.publish()
+    await until(lambda: has(pages, second) > 0)
+    third = site.publish()
+    await until(lambda: pinged(pages) == len(pages))
+    assert has(pages, third) == 0
+    for page in pages:
+        ((payload, before),) = page.decoder.pings
+        assert {str(first), str(second)} <= before
+        await page.pong(payload)
+    assert [(await site.outcome(cursor))[1] for cursor in (first, second, third)] == [4, 4, 0]
+
+
+async def test_an_urgent_entry_on_top_of_a_wave_awaits_the_next(
+    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some get it before the ping, some after it: so that ping proves nothing of it."""
     monkeypatch.setattr(pump, "SLICE", 1)
     site = start(AT_ONCE)
     pages = [await join(site) for _ in range(4)]
     routine = site.publish()
-    await spin(2)
+    await until(lambda: pinged(pages) == 1)
     urgent = site.publish(site.newsroom.put_notice())
+    await until(lambda: pinged(pages) == 2 * len(pages))
+    assert len({str(urgent) in page.decoder.pings[0][1] for page in pages}) == 2
     for page in pages:
-
-        def came(page: Page = page) -> bool:
-            page.read()
-            return len(page.decoder.pings) == 2
-
-        await until(came)
-        (_, first), (second, both) = page.decoder.pings
-        assert str(routine) in first and {str(routine), str(urgent)} <= both
-        await page.pong(second)
-    assert [await site.outcome(cursor) for cursor in (routine, urgent)] == [(4, 4, 0)] * 2
+        await page.pong(page.decoder.pings[0][0])
+    assert [await site.outcome(cursor) for cursor in (routine, urgent)] == [(4, 4, 0), (4, 0, 0)]
+    for page in pages:
+        await page.pong(page.decoder.pings[1][0])
+    assert await site.outcome(urgent) == (4, 4, 0)
 
 
 async def test_without_an_interval_there_are_no_pings_and_no_receipts(start: Start, join: Join) -> None:
@@ -441,7 +464,7 @@ async def test_after_a_rewind_nobody_confirms_what_may_not_have_been_sent(
     site = start(AT_ONCE)
     pages = [await join(site) for _ in range(4)]
     cursor = site.publish()
-    await spin(2)
+    await until(lambda: pinged(pages) == 2)
     site.hub.rewind(cursor, None)
     await settle()
     pings = {payload for page in pages for payload in page.pings()}

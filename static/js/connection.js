@@ -36,6 +36,8 @@ const TRIES = 2;
 /** So long a lesser kind of link is put up with before the best is tried again; it doubles each time, up to here. */
 const LOOK_UP_AFTER = 30_000;
 const LOOK_UP_AT_LAST = 600_000;
+/** So long at first, where the better links were never greeted: it may have been the server that was away. */
+const LOOK_UP_SOON = 5_000;
 /** So long without a link, readers are told that news is late. */
 const DELAYED_AFTER = 20_000;
 /** Before two ticks have told how often they come: more than the longest interval a server may be set to. */
@@ -76,6 +78,7 @@ export class Connection {
   #lookUps = 0;
   #resets = 0;
   /** When this link was greeted. @type {number | null} */ #greeted = null;
+  /** Whether the link before this one was lost without a greeting. */ #wasRefused = false;
   /** @type {any} */ #lookUp = null;
   /** @type {any} */ #delay = null;
   #heard = 0;
@@ -166,11 +169,13 @@ export class Connection {
     this.#lastTick = null;
     this.#listenFor(SILENCE_AT_FIRST);
     this.#enter(this.#transport === this.#options.late ? "delayed" : "live");
-    if (this.#kind > 0) this.#stayFor(Math.min(LOOK_UP_AT_LAST, LOOK_UP_AFTER * 2 ** this.#lookUps));
+    if (this.#kind > 0) this.#stay();
   }
 
-  /** @param {number} duration */
-  #stayFor(duration) {
+  /** Makes do with a lesser kind of link for a while. */
+  #stay() {
+    const soon = this.#wasRefused && this.#lookUps === 0;
+    const duration = soon ? LOOK_UP_SOON : Math.min(LOOK_UP_AT_LAST, LOOK_UP_AFTER * 2 ** this.#lookUps);
     this.#lookUp = this.#timers.set(() => {
       this.#lookUps += 1;
       this.#best();
@@ -210,12 +215,19 @@ export class Connection {
 
   #lose() {
     const steady = this.#greeted !== null && this.#timers.now() - this.#greeted >= STEADY_AFTER;
+    this.#wasRefused = this.#greeted === null;
     this.#drop();
     this.#enter("reconnecting");
-    if (steady) this.#attempts = this.#unsteady = 0;
+    if (steady) this.#settle();
     else this.#descend();
     this.#wait(backOff(this.#attempts, this.#random), true);
     this.#attempts += 1;
+  }
+
+  /** This kind of link has proved itself. */
+  #settle() {
+    this.#attempts = this.#unsteady = 0;
+    if (this.#kind === 0) this.#lookUps = 0;
   }
 
   /** After some links of a kind that were not steady, the next kind; after the last, the best. */

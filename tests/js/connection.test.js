@@ -98,10 +98,11 @@ test("after the last kind comes the first", () => {
 test("a steady link of a lesser kind that ends is made anew; now and then the best is tried again", () => {
   const world = new World();
   world.connection().start();
-  world.server.events.closed();
-  world.pass(500);
-  world.server.events.closed();
-  world.pass(1_000);
+  for (const wait of [500, 1_000]) {
+    world.hello();
+    world.server.events.closed();
+    world.pass(wait);
+  }
   world.hello();
   world.pass(5_000);
   world.server.events.closed();
@@ -120,6 +121,56 @@ test("a steady link of a lesser kind that ends is made anew; now and then the be
   world.pass(59_999);
   assert.equal(world.server.kind, "lesser");
   world.pass(1);
+  assert.equal(world.server.kind, "best");
+});
+
+test("a lesser kind found after refusals is soon left for the best: the server may only have been away", () => {
+  const world = new World();
+  world.connection().start();
+  world.hello();
+  for (const wait of [500, 1_000, 2_000, 4_000]) {
+    world.server.events.closed();
+    world.pass(wait);
+  }
+  assert.equal(world.server.kind, "late");
+  world.hello();
+  world.pass(4_999);
+  assert.equal(world.server.kind, "late");
+  world.pass(1);
+  assert.equal(world.server.kind, "best");
+  world.hello();
+  assert.deepEqual(world.states, ["live", "reconnecting", "delayed", "reconnecting", "live"]);
+});
+
+test("a best kind that is refused for good is tried again less and less, until it has held once", () => {
+  const world = new World();
+  world.connection().start();
+  const refuse = () => {
+    for (const wait of [500, 1_000]) {
+      world.server.events.closed();
+      world.pass(wait);
+    }
+    world.hello();
+    assert.equal(world.server.kind, "lesser");
+  };
+  for (const stay of [5_000, 60_000, 120_000]) {
+    refuse();
+    world.pass(stay - 1);
+    assert.equal(world.server.kind, "lesser");
+    world.pass(1);
+    assert.equal(world.server.kind, "best");
+  }
+  world.hello();
+  world.pass(5_000);
+  world.server.events.closed();
+  world.pass(500);
+  world.server.events.closed();
+  world.pass(1_000);
+  world.server.events.closed();
+  world.pass(2_000);
+  world.hello();
+  assert.equal(world.server.kind, "lesser");
+  world.pass(5_000);
   assert.equal(world.server.kind, "best");
 });
 

@@ -17,7 +17,7 @@ from live.model import Cursor
 from tests.conftest import StartNode, editor_of, make_token
 from tests.fanout.echo import TEXT, UPGRADE, Frame, RawClient
 from tests.fanout.newsroom import Connection, Data, ModelJournal, Newsroom, clock, settle, until
-from tests.node import Node
+from tests.node import Node, eventually
 from tests.web import samples
 
 QUEUE = 262_144
@@ -40,8 +40,11 @@ def desk(node: Node, valkey: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def slug(desk: httpx.Client) -> str:
-    return str(samples.create(desk)["slug"])
+def slug(node: Node, desk: httpx.Client) -> str:
+    """A story that the node has told of: who joins now hears of its updates only."""
+    slug = str(samples.create(desk)["slug"])
+    eventually(lambda: httpx.get(f"{node.url}/poll.json", params={"topics": f"story/{slug}"}).json()["messages"])
+    return slug
 
 
 def follow(node: Node, slug: str, after: str = "", *, window: int = 0) -> RawClient:

@@ -130,6 +130,7 @@ def test_all_workers_are_counted_together_and_those_killed_take_their_readers_wi
     node = start_node(workers=2)
     with editor_of(node, make_token(valkey, node.site, "editor")) as editor:
         slug = str(create(editor)["slug"])
+        eventually(lambda: is_handed_out_twice(editor, slug, node), 30)
         readers = [Reader(node, topics=f"story/{slug}") for _ in range(12)]
         for reader in readers:
             reader.hello()
@@ -145,6 +146,13 @@ def test_all_workers_are_counted_together_and_those_killed_take_their_readers_wi
             os.kill(worker, signal.SIGKILL)
         eventually(lambda: metrics_of(node)["live_readers", "ws"] == 0, 20)
         assert metrics_of(node)["live_deliveries_total", ""] == deliveries
+
+
+def is_handed_out_twice(editor: httpx.Client, slug: str, node: Node) -> bool:
+    """Whether both workers follow the journal: the first serves before the second does."""
+    before = metrics_of(node)["live_entries_total", ""]
+    post(editor, slug)
+    return eventually(lambda: metrics_of(node)["live_entries_total", ""] >= before + 2, 2)
 
 
 def messages_upto_update(reader: Reader) -> int:

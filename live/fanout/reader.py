@@ -221,12 +221,11 @@ class Reader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """A reader has nothing to say but pings, pongs and goodbye."""
-        payload = lone_pong(data)
-        if payload is not None and (self._inbox is None or self._inbox.parser.idle):
-            if self._hub.receipts.confirm(self, payload):
-                return
         if self.variant.wire == "sse":
             self.abort()
+            return
+        payload, idle = lone_pong(data), self._inbox is None or self._inbox.parser.idle
+        if payload is not None and idle and self._hub.receipts.confirm(self, payload):
             return
         inbox = self._inbox = self._inbox or Inbox(asyncio.get_running_loop().time(), self.variant.wire == "deflated")
         if inbox.broken:

@@ -6,6 +6,7 @@ python -m tests.bench.compare [--readers 1000,10000] [--rounds 5] [--only live,l
 import argparse
 import os
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -162,8 +163,6 @@ def frame_size(start: Start) -> int:
     with start() as server:
         crowd = Crowd("127.0.0.1", server.port, server.path)
         bench = Bench(server.pid, crowd, server.publisher)
-        import socket
-
         with socket.create_connection(("127.0.0.1", server.port)) as reader:
             reader.sendall(crowd._request)
             reader.recv(65536)

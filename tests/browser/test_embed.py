@@ -223,7 +223,7 @@ def test_it_resumes_after_the_server_was_away(host: Page, node: Node, newsroom: 
     expect(host.locator("live-story .status")).to_have_text("Reconnecting…")
     node.start()
     newsroom.update("While away.")
-    expect(host.locator("live-story #updates")).to_contain_text("While away.", timeout=60_000)
+    expect(host.locator("live-story #updates")).to_contain_text("While away.", timeout=30_000)
     assert texts(host) == ["While away.", "The first thing."]
 
 

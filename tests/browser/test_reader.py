@@ -57,7 +57,7 @@ def test_page_resumes_after_its_node_was_killed(
     for number in range(1, 6):
         newsroom.update(f"Number {number}.")
     other.start()
-    expect(page.locator("live-status")).to_have_text("Live", timeout=60_000)  # the longest wait is 30 s
+    expect(page.locator("live-status")).to_have_text("Live", timeout=30_000)
     expect(page.locator("#updates > article")).to_have_count(6)
     newsroom.update("Number 6.")
     expect(page.locator("#updates > article")).to_have_count(7)
@@ -173,7 +173,7 @@ def test_lost_log_gives_a_fresh_page(page: Page, node: Node, start_node: StartNo
     for number in range(150):
         trimming.update(f"Trimmed {number}.")
     other.start()
-    expect(page.locator("#updates > article").first).to_contain_text("Trimmed 149.", timeout=60_000)
+    expect(page.locator("#updates > article").first).to_contain_text("Trimmed 149.", timeout=30_000)
     shown = update_texts(page)
     assert len(shown) >= 50
     assert shown == [f"Trimmed {number}." for number in reversed(range(150))][: len(shown)]

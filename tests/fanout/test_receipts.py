@@ -110,6 +110,7 @@ def has(pages: list[Page], cursor: Cursor) -> int:
 
 Start = Callable[[float], Site]
 Join = Callable[..., Awaitable[Page]]
+Crowded = tuple[Site, list[Page]]
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +149,14 @@ async def join() -> AsyncIterator[Join]:
     yield join
     for page in opened:
         await page.end()
+
+
+@pytest.fixture
+async def crowded(start: Start, join: Join, monkeypatch: pytest.MonkeyPatch) -> Crowded:
+    """A site whose waves may follow at once, with four readers, each of whom takes a slice of a sweep."""
+    monkeypatch.setattr(pump, "SLICE", 1)
+    site = start(AT_ONCE)
+    return site, [await join(site) for _ in range(4)]
 
 
 async def test_the_ping_comes_after_the_entry_and_names_it(start: Start, join: Join) -> None:
@@ -389,24 +398,16 @@ async def test_a_reader_who_is_behind_gets_the_ping_in_its_place(start: Start, j
     assert await site.outcome(urgent) == (1, 1, 0)
 
 
-async def test_a_wave_follows_when_everybody_has_the_news(
-    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_wave_follows_when_everybody_has_the_news(crowded: Crowded) -> None:
     """Else the first answers would hold up the last readers' news."""
-    monkeypatch.setattr(pump, "SLICE", 1)
-    site = start(AT_ONCE)
-    pages = [await join(site) for _ in range(4)]
+    site, pages = crowded
     cursor = site.publish()
     await until(lambda: pinged(pages) == 1)
     assert all(str(cursor) in page.decoder.seen for page in pages)
 
 
-async def test_a_wave_waits_for_entries_that_came_meanwhile_but_only_once(
-    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pump, "SLICE", 1)
-    site = start(AT_ONCE)
-    pages = [await join(site) for _ in range(4)]
+async def test_a_wave_waits_for_entries_that_came_meanwhile_but_only_once(crowded: Crowded) -> None:
+    site, pages = crowded
     first = site.publish()
     await spin(2)
     second = site.publish()
@@ -421,13 +422,9 @@ async def test_a_wave_waits_for_entries_that_came_meanwhile_but_only_once(
     assert [(await site.outcome(cursor))[1] for cursor in (first, second, third)] == [4, 4, 0]
 
 
-async def test_an_urgent_entry_on_top_of_a_wave_awaits_the_next(
-    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_urgent_entry_on_top_of_a_wave_awaits_the_next(crowded: Crowded) -> None:
     """Some get it before the ping, some after it: so that ping proves nothing of it."""
-    monkeypatch.setattr(pump, "SLICE", 1)
-    site = start(AT_ONCE)
-    pages = [await join(site) for _ in range(4)]
+    site, pages = crowded
     routine = site.publish()
     await until(lambda: pinged(pages) == 1)
     urgent = site.publish(site.newsroom.put_notice())
@@ -457,12 +454,8 @@ async def test_an_entry_for_nobody_is_final_at_once(start: Start) -> None:
     assert site.told[cursor].final
 
 
-async def test_after_a_rewind_nobody_confirms_what_may_not_have_been_sent(
-    start: Start, join: Join, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pump, "SLICE", 1)
-    site = start(AT_ONCE)
-    pages = [await join(site) for _ in range(4)]
+async def test_after_a_rewind_nobody_confirms_what_may_not_have_been_sent(crowded: Crowded) -> None:
+    site, pages = crowded
     cursor = site.publish()
     await until(lambda: pinged(pages) == 2)
     site.hub.rewind(cursor, None)

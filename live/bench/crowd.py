@@ -16,7 +16,9 @@ from pathlib import Path
 
 MARKER = re.compile(rb"@@(\d+)@@")
 LONGEST_MARKER = 16
-PING, LONGEST_PING = b"\x89", 2 + 125
+PING, LONGEST_CONTROL = b"\x89", 125
+FIRST_BYTES = (b"\x81", b"\x82", b"\x88", b"\x89", b"\x8a")
+"""Of frames that are whole and uncompressed (RFC 6455, 5.2)."""
 AT_ONCE = 64
 """Handshakes under way at a time."""
 PATIENCE = 20.0
@@ -107,7 +109,7 @@ class Crowd:
         if not end:
             return False
         del answers[fd]
-        self._count(fd, first)
+        self._examine(fd, first)
         return True
 
     def expect(self, total: int) -> None:
@@ -144,15 +146,11 @@ class Crowd:
             self._leave(fd)
             self.closed += 1
             return
-        self._count(fd, data, arrived)
-        if self._answers_pings and PING in data[-LONGEST_PING:]:
-            self._note_ping(fd, data)
+        self._examine(fd, data, arrived)
 
-    def _note_ping(self, fd: int, data: bytes) -> None:
-        """Looks for a ping at the end of what came."""
-        start = data.rfind(PING, -LONGEST_PING)
-        payload = data[start + 2 :]
-        if data[start + 1 : start + 2] == bytes((len(payload),)):
+    def _examine(self, fd: int, data: bytes, arrived: Callable[[int], None] | None = None) -> None:
+        self._count(fd, data, arrived)
+        if self._answers_pings and (payload := newest_ping(data)) is not None:
             self._pings[fd] = payload
 
     def _answer_pings(self, count: int) -> None:
@@ -189,6 +187,20 @@ class Crowd:
             reader.close()
         self._sockets.clear()
         self._poll.close()
+
+
+def newest_ping(data: bytes) -> bytes | None:
+    """The payload of the last ping in what came, which answers for those before it (RFC 6455, 5.5.3).
+
+    Frames are not walked through, which would take time for every message: a ping is what has the form of one, with the
+    beginning of another frame after it, or nothing.
+    """
+    start = len(data) - 1
+    while (start := data.rfind(PING, 0, start)) >= 0:
+        end = start + 2 + data[start + 1]
+        if data[start + 1] <= LONGEST_CONTROL and (end == len(data) or data[end : end + 1] in FIRST_BYTES):
+            return data[start + 2 : end]
+    return None
 
 
 def cpu_seconds(pid: int) -> float:

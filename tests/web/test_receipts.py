@@ -78,6 +78,24 @@ def test_of_two_thousand_readers_the_stopped_ones_are_missing(start: Callable[..
         eventually(lambda: readers(desk)["total"] == 1_950)
 
 
+def test_readers_who_read_late_answer_a_ping_with_heartbeats_after_it(
+    plenty_of_files: None, start_node: StartNode, valkey: str
+) -> None:
+    node = start_node(tick_seconds=0.2)
+    with editor_of(node, make_token(valkey, node.site, "admin")) as desk, ExitStack() as stack:
+        slug = samples.create(desk)["slug"]
+        pausing = stack.enter_context(answering(node.url, f"/stream?topics=story/{slug}&as=json", 50))
+        prompt = stack.enter_context(RawClient(node.url, f"/stream?topics=story/{slug}&as=json"))
+        pausing.send_signal(signal.SIGSTOP)
+        cursor = post(desk, slug)
+        assert pings(prompt, cursor)
+        ticks = (frame for frame in prompt.frames() if b'"tick"' in frame.payload)
+        assert next(ticks) and next(ticks)  # those who pause have had one, too, by the second
+        assert outcome(desk, cursor)[1] <= 1
+        pausing.send_signal(signal.SIGCONT)
+        eventually(lambda: outcome(desk, cursor) == (51, 51, 0, 0))
+
+
 def test_the_nodes_add_up_and_server_sent_events_and_polls_are_counted_apart(
     start: Callable[..., Node], valkey: str
 ) -> None:
